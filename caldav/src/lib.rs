@@ -1,0 +1,16 @@
+//! The Kalends service: CalDAV, git over HTTP and web pages over one [`kalends_store::Store`].
+//!
+//! It takes [`http::Request`]s and gives [`http::Response`]s; it knows no sockets, no threads and no
+//! runtime. All futures are `!Send` and run on one cooperative executor.
+
+mod body;
+mod change;
+mod dav;
+mod git_http;
+pub mod realm;
+mod service;
+mod web;
+
+pub use body::{BodyError, RequestBody, ResponseBody, empty, full};
+pub use change::{Author, Change};
+pub use service::{Service, ServiceOptions};

@@ -1,0 +1,66 @@
+//! The entry of every request: who asks, and which part answers.
+
+use crate::{
+    RequestBody, ResponseBody, dav, full, git_http,
+    realm::{AuthenticationError, Realm},
+    web,
+};
+use http::{Request, Response, StatusCode, header};
+use kalends_store::Store;
+
+/// What the operator decides about the service.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceOptions {
+    /// The name clients reach the server by.
+    pub hostname: String,
+}
+
+/// CalDAV, git and web pages over one store.
+pub struct Service {
+    pub(crate) store: Store,
+    pub(crate) realm: Realm,
+    pub(crate) options: ServiceOptions,
+}
+
+impl Service {
+    /// A service over an open store and its realm.
+    pub fn new(store: Store, realm: Realm, options: ServiceOptions) -> Self {
+        Self { store, realm, options }
+    }
+
+    /// Answers one request. The peer's `SocketAddr`, if known, is a request extension.
+    pub async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+        let path = request.uri().path();
+        if path.starts_with("/.well-known/caldav") {
+            return dav::well_known();
+        }
+        if !path.starts_with("/dav/") && !path.starts_with("/git/") {
+            return web::handle(self, request).await;
+        }
+        let user = match self.realm.authenticate(request.headers(), request.extensions().get()) {
+            Ok(user) => user,
+            Err(error) => return unauthenticated(&error),
+        };
+        if path.starts_with("/git/") {
+            git_http::handle(self, &user, request).await
+        } else {
+            dav::handle(self, &user, request).await
+        }
+    }
+}
+
+fn unauthenticated(error: &AuthenticationError) -> Response<ResponseBody> {
+    let mut response = Response::new(full(format!("{error}\n")));
+    match error {
+        AuthenticationError::TooManyFailures { retry_after } => {
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            response.headers_mut().insert(header::RETRY_AFTER, (*retry_after).into());
+        }
+        AuthenticationError::Missing | AuthenticationError::Malformed | AuthenticationError::Wrong => {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            let challenge = header::HeaderValue::from_static("Basic realm=\"Kalends\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
+}

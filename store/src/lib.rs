@@ -1,0 +1,27 @@
+//! A git object store on a raw block device.
+//!
+//! A [`Store`] holds repositories by name. Each [`Repository`] has its own objects and references; a
+//! [`Transaction`] adds objects and moves references by compare-and-swap, wholly or not at all. What a
+//! transaction wrote is durable once its [`Commit`] future has resolved.
+//!
+//! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
+
+mod error;
+mod memory;
+mod object;
+mod push_policy;
+mod repository;
+mod store;
+mod transaction;
+mod tree;
+
+pub use error::Error;
+pub use gix_hash::ObjectId;
+pub use gix_object::Kind;
+pub use gix_object::tree::{EntryKind, EntryMode};
+pub use object::{EncodedEntry, Object, ObjectHeader, Objects};
+pub use push_policy::{PushPolicy, PushedUpdate, Refusal};
+pub use repository::{Reference, Repository};
+pub use store::{FormatOptions, Store};
+pub use transaction::{Commit, ReferenceUpdate, Transaction, TreeEdit};
+pub use tree::{Tree, TreeChange, TreeEntry};

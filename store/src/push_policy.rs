@@ -1,0 +1,34 @@
+//! Rules that a push must satisfy before its objects are adopted.
+
+use crate::{Error, ObjectId, Objects};
+
+/// One reference that a push wants to move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedUpdate {
+    /// Full name, such as `refs/heads/main`.
+    pub name: String,
+    /// The value that the server has now; `None` when it does not exist.
+    pub old: Option<ObjectId>,
+    /// The value asked for; `None` deletes the reference.
+    pub new: Option<ObjectId>,
+    /// Whether `old` is an ancestor of `new` (true for creations, false for deletions).
+    pub fast_forward: bool,
+}
+
+/// Why a reference may not move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A few words that git prints beside the reference: `(calendar rules)`.
+    pub summary: String,
+    /// Lines for the user's terminal, each naming file, line and rule.
+    pub details: Vec<String>,
+}
+
+/// Decides over a push, before anything of it is visible.
+pub trait PushPolicy {
+    /// Examines one update. `objects` sees the pushed objects and those of the repository.
+    ///
+    /// # Errors
+    /// The inner result is the decision; the outer error means that it could not be made.
+    fn check(&self, objects: &dyn Objects, update: &PushedUpdate) -> Result<Result<(), Refusal>, Error>;
+}
