@@ -9,6 +9,7 @@
 mod error;
 mod memory;
 mod object;
+mod objects;
 mod push_policy;
 mod repository;
 mod store;

@@ -4,16 +4,10 @@ use crate::{EncodedEntry, Error, Object};
 use bytes::Bytes;
 use flate2::{Compression, write::ZlibEncoder};
 use gix_hash::ObjectId;
-use gix_object::Kind;
 use std::{
     collections::{BTreeMap, HashMap},
     io::Write,
 };
-
-/// The object id of `data` as an object of this kind.
-pub(crate) fn hash(kind: Kind, data: &[u8]) -> ObjectId {
-    gix_object::compute_hash(gix_hash::Kind::Sha1, kind, data).expect("no collision attack in own data")
-}
 
 #[derive(Default)]
 pub(crate) struct MemoryRepository {

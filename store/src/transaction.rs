@@ -1,11 +1,15 @@
 //! Transactions: new objects and reference updates, all or nothing.
 
-use crate::{Error, Object, Objects, Repository, Tree, memory, tree::encode_entry};
+use crate::{
+    Error, Object, Objects, Repository, Tree,
+    objects::entry::{self, EntryContent, EntryHeader},
+    tree::encode_entry,
+};
 use bytes::Bytes;
 use gix_hash::ObjectId;
 use gix_object::{Kind, tree::EntryKind};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -47,7 +51,7 @@ impl Transaction {
     /// Adds an object; one that the repository has already costs nothing.
     pub fn insert(&mut self, kind: Kind, data: impl Into<Bytes>) -> Result<ObjectId, Error> {
         let data = data.into();
-        let id = memory::hash(kind, &data);
+        let id = entry::hash(kind, &data)?;
         self.objects.insert(id, Object { kind, data });
         Ok(id)
     }
@@ -82,6 +86,43 @@ impl Transaction {
             encode_entry(&mut encoded, *kind, name, id);
         }
         self.insert(Kind::Tree, encoded)
+    }
+
+    /// Adopts a complete pack (no bases outside it) with its version 2 index; it becomes part of the
+    /// repository with the transaction.
+    ///
+    /// The caller has decoded every entry to compute its id; entries are verified again when read.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when pack and index are not of a kind or do not belong together.
+    pub fn adopt_pack(&mut self, pack: Bytes, index: Bytes) -> Result<(), Error> {
+        let malformed = |error: gix_error::Error| Error::Malformed(format!("pack: {error}"));
+        let index =
+            gix_pack::index::File::from_data(index, "".into(), gix_hash::Kind::Sha1).map_err(malformed)?;
+        let by_offset: BTreeMap<u64, ObjectId> =
+            index.iter().map(|entry| (entry.pack_offset, entry.oid)).collect();
+        for (&start, &id) in &by_offset {
+            let (mut offset, mut deltas) = (start, Vec::new());
+            let kind = loop {
+                let entry = usize::try_from(offset).ok().and_then(|offset| pack.get(offset..));
+                let entry = entry.ok_or_else(|| Error::Malformed("pack index".into()))?;
+                let header = EntryHeader::parse(entry)?;
+                deltas.push(header.inflate(entry, u64::MAX)?.0);
+                offset = match header.content {
+                    EntryContent::Whole(kind) => break kind,
+                    EntryContent::OffsetDelta(distance) => offset.saturating_sub(distance),
+                    EntryContent::ReferenceDelta(base) => {
+                        let at = index.lookup(base).ok_or(Error::NoObject(base))?;
+                        index.pack_offset_at_index(at)
+                    }
+                };
+            };
+            let data = deltas.pop().unwrap_or_default();
+            let base = Object { kind, data: data.into() };
+            let object = entry::resolve(&id, base, deltas.into_iter().rev(), u64::MAX)?;
+            self.objects.insert(id, object);
+        }
+        Ok(())
     }
 
     /// Moves a reference, if it has the expected value when the transaction is submitted.

@@ -155,8 +155,11 @@ impl Tree {
     }
 
     /// The object id of this tree.
-    pub fn id(&self) -> ObjectId {
-        crate::memory::hash(gix_object::Kind::Tree, &self.data)
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the tree is made to collide with another object.
+    pub fn id(&self) -> Result<ObjectId, Error> {
+        crate::objects::entry::hash(gix_object::Kind::Tree, &self.data)
     }
 
     /// Whether `name` may be an entry of a tree: not empty, `.`, `..`, `.git` in any case; no `/`, no NUL.
