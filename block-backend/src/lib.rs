@@ -1,9 +1,14 @@
 //! Block devices under the Kalends store.
 #![doc = "See [`BlockDevice`] for the contract that every kind keeps."]
 
+mod file;
+mod flusher;
 mod memory;
+mod simulated;
 
+pub use file::{FileDevice, OpenError};
 pub use memory::MemoryDevice;
+pub use simulated::{SimulatedDevice, Statistics};
 
 use std::{fmt, future::Future, ops::Range, pin::Pin};
 
