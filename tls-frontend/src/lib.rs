@@ -1,1 +1,18 @@
-//! Skeleton.
+//! From a byte stream to HTTP requests: network, TLS and the HTTP server.
+//!
+//! Everything runs on one thread and one cooperative executor, with `!Send` futures, hosted and as a guest.
+//! The layers, from the bottom: a [`Network`] (host sockets today), rustls, hyper, and a [`Handler`] that
+//! this crate knows nothing about.
+
+mod handler;
+pub mod certificate;
+pub mod host;
+mod http;
+mod limits;
+mod network;
+mod server;
+
+pub use handler::{BodyError, Handler, RequestBody, ResponseBody};
+pub use limits::Limits;
+pub use network::{Listener, Network};
+pub use server::{Server, Shutdown};
