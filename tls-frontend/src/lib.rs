@@ -4,8 +4,8 @@
 //! The layers, from the bottom: a [`Network`] (host sockets today), rustls, hyper, and a [`Handler`] that
 //! this crate knows nothing about.
 
-mod handler;
 pub mod certificate;
+mod handler;
 pub mod host;
 mod http;
 mod limits;

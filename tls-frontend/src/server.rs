@@ -296,8 +296,7 @@ async fn handshake<N: Network, H, S: AsyncRead + AsyncWrite + Unpin>(
         stream.close().await?;
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let stream =
-        GuardedStream::new(stream, shared.network.clone(), first[0], shared.limits.write_stall);
+    let stream = GuardedStream::new(stream, shared.network.clone(), first[0], shared.limits.write_stall);
     shared.tls.accept(stream).await
 }
 

@@ -1,1 +1,37 @@
-fn main() {}
+//! Kalends: a calendar server that is its own operating system. This is the hosted program.
+
+mod command_line;
+mod device;
+mod handler;
+mod serve;
+mod size;
+mod start;
+mod tls;
+
+use command_line::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match command_line::parse(std::env::args_os()) {
+        Ok(Command::Help(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        Ok(Command::Version) => {
+            println!("kalends {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Ok(Command::Serve(options)) => serve::serve(&options),
+        Err(error) => {
+            eprintln!("kalends: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kalends: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -77,6 +77,11 @@ impl Realm {
         Ok(())
     }
 
+    /// The names of all users, sorted.
+    pub fn user_names(&self) -> Vec<String> {
+        self.passwords.borrow().keys().cloned().collect()
+    }
+
     /// The user of this name.
     pub fn user(&self, name: &str) -> Option<User> {
         self.passwords.borrow().contains_key(name).then(|| User {
@@ -104,4 +109,16 @@ impl Realm {
             _ => Err(AuthenticationError::Wrong),
         }
     }
+}
+
+/// A random password of 20 letters and digits (about 100 bits), without those that look alike.
+pub fn generate_password() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).expect("the platform has entropy");
+    let letters: Vec<String> = bytes
+        .chunks(5)
+        .map(|group| group.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+        .collect();
+    letters.join("-")
 }

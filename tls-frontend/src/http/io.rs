@@ -105,7 +105,8 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for HyperStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let length = cursor.remaining().min(this.buffer.len());
-        let read = std::task::ready!(Pin::new(&mut this.stream).poll_read(context, &mut this.buffer[..length]))?;
+        let read =
+            std::task::ready!(Pin::new(&mut this.stream).poll_read(context, &mut this.buffer[..length]))?;
         cursor.put_slice(&this.buffer[..read]);
         Poll::Ready(Ok(()))
     }

@@ -1,0 +1,205 @@
+//! The command line.
+
+use crate::size;
+use lexopt::{Arg, Parser, ValueExt};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
+
+const HELP: &str = "\
+Kalends serves calendars (CalDAV) and their history (git) from one block device.
+
+Usage: kalends [serve] [OPTIONS]
+       kalends help | version
+
+Without a command it serves, with the defaults below; the first start makes what is missing.
+
+Options of serve:
+  --listen ADDR:PORT    where to listen; may be given more than once
+                        [default: 127.0.0.1:8443 and [::1]:8443]; 0.0.0.0:8443 for all networks
+  --device FILE         the block device: a file or a disk [default: kalends.img]
+  --size SIZE           size of a new device file, such as 512M or 20G [default: 1G]
+  --user NAME           the first user, or whose password to set [default: calendar]
+  --password-file FILE  the user's password, first line of FILE [default: one is made at the first start]
+  --cert FILE           certificate chain (PEM), server certificate first
+                        [default: one signed by this server's own authority]
+  --key FILE            its private key (PEM)
+  --hostname NAME       the name clients reach the server by [default: localhost]
+  --log LEVEL           off, error, warn, info or debug [default: warn]; requests are logged at info
+  -h, --help            this text
+  -V, --version         the version
+";
+
+/// What to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    Help(&'static str),
+    Version,
+    Serve(ServeOptions),
+}
+
+/// Options of `kalends serve`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ServeOptions {
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Whether `listen` was given: then every address must work.
+    pub(crate) listen_given: bool,
+    pub(crate) device: PathBuf,
+    pub(crate) size: u64,
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) certificate: Option<(PathBuf, PathBuf)>,
+    pub(crate) hostname: String,
+    pub(crate) log: log::LevelFilter,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: vec![(Ipv4Addr::LOCALHOST, 8443).into(), (Ipv6Addr::LOCALHOST, 8443).into()],
+            listen_given: false,
+            device: "kalends.img".into(),
+            size: 1 << 30,
+            user: None,
+            password_file: None,
+            certificate: None,
+            hostname: "localhost".into(),
+            log: log::LevelFilter::Warn,
+        }
+    }
+}
+
+/// Reads the command line; the error is one line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let mut parser = Parser::from_iter(arguments);
+    let mut options = ServeOptions::default();
+    let (mut certificate, mut key) = (None, None);
+    let mut listen = Vec::new();
+    let mut named = false;
+    let line = |error: lexopt::Error| format!("{error}; `kalends --help` lists what there is");
+    while let Some(argument) = parser.next().map_err(line)? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(HELP)),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Value(name) if !named && name == "help" => return Ok(Command::Help(HELP)),
+            Arg::Value(name) if !named && name == "version" => return Ok(Command::Version),
+            Arg::Value(name) if !named && name == "serve" => named = true,
+            Arg::Value(name) if !named => {
+                let name = name.to_string_lossy();
+                return Err(format!("no command {name:?}; `kalends --help` lists what there is"));
+            }
+            Arg::Long("listen") => listen.push(address(&text(&mut parser)?)?),
+            Arg::Long("device") => options.device = parser.value().map_err(line)?.into(),
+            Arg::Long("size") => {
+                let value = text(&mut parser)?;
+                options.size = size::parse(&value).ok_or_else(|| {
+                    format!("--size {value}: expected a number with K, M, G or T, such as 1G")
+                })?;
+            }
+            Arg::Long("user") => options.user = Some(text(&mut parser)?),
+            Arg::Long("password-file") => {
+                options.password_file = Some(parser.value().map_err(line)?.into());
+            }
+            Arg::Long("cert") => certificate = Some(parser.value().map_err(line)?.into()),
+            Arg::Long("key") => key = Some(parser.value().map_err(line)?.into()),
+            Arg::Long("hostname") => options.hostname = hostname(text(&mut parser)?)?,
+            Arg::Long("log") => {
+                let value = text(&mut parser)?;
+                options.log = value
+                    .parse()
+                    .map_err(|_| format!("--log {value}: expected off, error, warn, info or debug"))?;
+            }
+            other => return Err(line(other.unexpected())),
+        }
+    }
+    options.certificate = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err("--cert and --key go together".into()),
+    };
+    if !listen.is_empty() {
+        (options.listen, options.listen_given) = (listen, true);
+    }
+    Ok(Command::Serve(options))
+}
+
+fn text(parser: &mut Parser) -> Result<String, String> {
+    parser.value().and_then(|value| value.string()).map_err(|error| error.to_string())
+}
+
+/// `ADDR:PORT`, or `:PORT` for all IPv6 and IPv4 addresses.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()) {
+        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
+    }
+    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    local
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| format!("--listen {text}: expected ADDRESS:PORT, such as 0.0.0.0:8443 or [::]:8443"))
+}
+
+fn hostname(name: String) -> Result<String, String> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if name.parse::<std::net::IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label)) {
+        Ok(name)
+    } else {
+        Err(format!("--hostname {name}: expected a host name or an IP address"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<Command, String> {
+        parse(std::iter::once("kalends").chain(arguments.iter().copied()).map(OsString::from))
+    }
+
+    #[test]
+    fn no_arguments_serve_with_defaults() {
+        assert_eq!(run(&[]), Ok(Command::Serve(ServeOptions::default())));
+        assert_eq!(run(&["serve"]), run(&[]));
+    }
+
+    #[test]
+    fn every_flag_is_read() {
+        let arguments = "serve --listen [::1]:1 --listen :2 --device d --size 2G --user ada --password-file p \
+                         --cert c --key k --hostname cal.example --log debug";
+        let Ok(Command::Serve(options)) = run(&arguments.split_whitespace().collect::<Vec<_>>()) else {
+            panic!("refused")
+        };
+        assert_eq!(options.listen, ["[::1]:1".parse().unwrap(), "[::]:2".parse().unwrap()]);
+        assert!(options.listen_given);
+        assert_eq!(options.size, 2 << 30);
+        assert_eq!(options.user.as_deref(), Some("ada"));
+        assert_eq!(options.certificate, Some(("c".into(), "k".into())));
+        assert_eq!(options.hostname, "cal.example");
+        assert_eq!(options.log, log::LevelFilter::Debug);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (arguments, part) in [
+            (&["--sizes", "1"][..], "--sizes"),
+            (&["--size", "big"], "--size big"),
+            (&["--listen", "here"], "--listen here"),
+            (&["--cert", "c"], "--key"),
+            (&["--hostname", "a b"], "--hostname a b"),
+            (&["--log", "loud"], "--log loud"),
+            (&["sreve"], "sreve"),
+            (&["--device"], "--device"),
+        ] {
+            let error = run(arguments).unwrap_err();
+            assert!(error.contains(part), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

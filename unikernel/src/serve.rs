@@ -1,0 +1,74 @@
+//! `kalends serve`.
+
+use crate::{command_line::ServeOptions, device, handler::ServiceHandler, start, tls};
+use async_signal::{Signal, Signals};
+use futures_util::StreamExt;
+use kalends_caldav::{Service, ServiceOptions, realm::Realm};
+use kalends_tls_frontend::{
+    Limits, Listener, Network, Server, Shutdown,
+    host::{HostNetwork, block_on},
+};
+use std::{io, rc::Rc};
+
+/// Serves until a signal; the error is one line.
+pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
+    env_logger::Builder::new().filter_level(options.log).init();
+    // Listening comes first: a second server must fail before it touches anything.
+    let listeners = listen(options)?;
+    let (store, created) = device::open_or_create(&options.device, options.size)?;
+    let (tls, authority) = tls::configuration(options, &store)?;
+    let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
+    let user = start::first_user(options, &realm)?;
+    let service = Service::new(store.clone(), realm, ServiceOptions { hostname: options.hostname.clone() });
+    let address = match listeners.first() {
+        Some(listener) => listener.local_address().map_err(|error| error.to_string())?,
+        None => return Err("nothing to listen on".into()),
+    };
+    let shutdown = Shutdown::default();
+    let mut signals =
+        Signals::new([Signal::Int, Signal::Term]).map_err(|error| format!("cannot take signals: {error}"))?;
+    let server =
+        Server::new(HostNetwork, tls, ServiceHandler(Rc::new(service)), Limits::default(), shutdown.clone());
+    start::announce(options, address, authority.as_deref(), &user, created);
+    block_on(async {
+        let stop = async {
+            signals.next().await;
+            eprintln!("Stopping: requests under way end first; Ctrl-C again stops at once.");
+            shutdown.begin();
+            signals.next().await;
+            std::process::exit(130)
+        };
+        futures_util::future::select(Box::pin(server.run(listeners)), Box::pin(stop)).await;
+    });
+    store.close().map_err(|error| format!("{}: {error}", options.device.display()))
+}
+
+fn listen(options: &ServeOptions) -> Result<Vec<<HostNetwork as Network>::Listener>, String> {
+    let mut listeners = Vec::new();
+    let mut refused = None;
+    for address in &options.listen {
+        match HostNetwork.listen(*address) {
+            Ok(listener) => listeners.push(listener),
+            // A host without IPv6 is no reason not to serve on the default addresses.
+            Err(error)
+                if !options.listen_given
+                    && matches!(
+                        error.kind(),
+                        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+                    ) =>
+            {
+                refused = Some(format!("cannot listen on {address}: {error}"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(format!(
+                    "{address} is in use by another program; choose another with --listen ADDRESS:PORT"
+                ));
+            }
+            Err(error) => return Err(format!("cannot listen on {address}: {error}")),
+        }
+    }
+    match (listeners.is_empty(), refused) {
+        (true, Some(refused)) => Err(refused),
+        _ => Ok(listeners),
+    }
+}

@@ -1,0 +1,57 @@
+//! Which certificate to serve with.
+
+use crate::command_line::ServeOptions;
+use kalends_store::Store;
+use kalends_tls_frontend::certificate::{Authority, server_config_from_pem};
+use rustls::ServerConfig;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+const AUTHORITY_SECRET: &str = "tls-authority";
+
+/// The TLS configuration, and the file with the certificate that clients must trust, if it is our own.
+pub(crate) fn configuration(
+    options: &ServeOptions,
+    store: &Store,
+) -> Result<(Arc<ServerConfig>, Option<PathBuf>), String> {
+    if let Some((certificate, key)) = &options.certificate {
+        let read =
+            |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+        let config = server_config_from_pem(&read(certificate)?, &read(key)?)
+            .map_err(|error| format!("{} and {}: {error}", certificate.display(), key.display()))?;
+        return Ok((config, None));
+    }
+    let authority = match store.secret(AUTHORITY_SECRET).as_deref().and_then(Authority::from_bytes) {
+        Some(authority) => authority,
+        None => {
+            let authority = Authority::generate(&options.hostname).map_err(|error| error.to_string())?;
+            store
+                .set_secret(AUTHORITY_SECRET, &authority.to_bytes())
+                .map_err(|error| format!("cannot keep the certificate authority: {error}"))?;
+            authority
+        }
+    };
+    let mut names = vec![options.hostname.clone()];
+    names.extend(["localhost".into(), "127.0.0.1".into(), "::1".into()]);
+    names.extend(options.listen.iter().filter(|at| !at.ip().is_unspecified()).map(|at| at.ip().to_string()));
+    names.sort();
+    names.dedup();
+    // The host's own name is what clients show.
+    names.sort_by_key(|name| *name != options.hostname);
+    let config = authority.server_config(&names).map_err(|error| error.to_string())?;
+    let path = authority_file(&options.device);
+    fs::write(&path, authority.certificate_pem())
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok((config, Some(path)))
+}
+
+/// Beside the device: `kalends-ca.pem` for `kalends.img`.
+fn authority_file(device: &Path) -> PathBuf {
+    let stem = device.file_stem().map_or("kalends".into(), |stem| stem.to_string_lossy().into_owned());
+    let name = format!("{stem}-ca.pem");
+    // A disk lives in /dev, where files do not belong.
+    if device.starts_with("/dev") { name.into() } else { device.with_file_name(name) }
+}
