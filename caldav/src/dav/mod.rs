@@ -1,5 +1,8 @@
 //! WebDAV and CalDAV.
 
+#[allow(dead_code, reason = "its users follow")]
+pub(crate) mod xml;
+
 use crate::{RequestBody, ResponseBody, Service, empty, realm::User};
 use http::{Request, Response, StatusCode, header};
 
