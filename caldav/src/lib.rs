@@ -7,6 +7,7 @@ mod body;
 mod change;
 mod dav;
 mod git_http;
+mod push_rules;
 pub mod realm;
 mod service;
 mod web;

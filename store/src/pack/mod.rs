@@ -1,0 +1,23 @@
+//! git's pack format: packs that are received, and packs that are sent.
+//!
+//! Encodings of entries come from [`gix_pack`]. Reading a peer's pack is done here, entry by entry, since
+//! it must be bounded in every dimension (size, number, depth, work) and must give way to other requests.
+
+mod completion;
+mod links;
+mod object_check;
+mod pace;
+mod pack_index;
+mod receive;
+mod scan;
+mod writer;
+
+pub use receive::PackLimits;
+
+pub(crate) use completion::complete;
+pub(crate) use links::LinkCheck;
+pub(crate) use object_check::check_object;
+pub(crate) use pace::Pace;
+pub(crate) use pack_index::encode_index;
+pub(crate) use receive::{ReceiveStage, ReceivedPack, read_pack};
+pub(crate) use writer::{PackEncoder, PackOptions};

@@ -1,0 +1,96 @@
+//! The git wire protocol over smart HTTP: what stock `git clone`, `fetch` and `push` talk to
+//! (gitprotocol-http(5), gitprotocol-v2(5), gitprotocol-pack(5)).
+//!
+//! Requests come as whole bodies (a push's pack is indexed in memory); responses are streams that are made
+//! as they are read. Long work gives way to other requests every few milliseconds.
+
+mod advertisement;
+mod commit_walk;
+mod enumeration;
+mod fetch_request;
+mod filter;
+mod full_pack;
+mod output;
+mod pkt_line;
+mod progress;
+mod push_request;
+mod receive_pack;
+mod reference_rules;
+mod shallow;
+mod sideband;
+mod upload_pack;
+
+pub use advertisement::advertise;
+pub use full_pack::write_full_pack;
+pub use output::Reply;
+pub use receive_pack::{ReceiveOptions, receive_pack};
+pub use upload_pack::upload_pack;
+
+/// The two services of smart HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GitService {
+    /// Clone and fetch.
+    UploadPack,
+    /// Push.
+    ReceivePack,
+}
+
+impl GitService {
+    /// The service of this name, such as `git-upload-pack`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "git-upload-pack" => Some(Self::UploadPack),
+            "git-receive-pack" => Some(Self::ReceivePack),
+            _ => None,
+        }
+    }
+
+    /// Its name, such as `git-upload-pack`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+}
+
+/// A version of the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// The original one.
+    #[default]
+    V0,
+    /// The original one, with a line that names the version.
+    V1,
+    /// Commands; for fetch only, as in git.
+    V2,
+}
+
+impl Protocol {
+    /// The highest version that a `Git-Protocol` header offers, such as `version=2`.
+    pub fn from_header(value: &str) -> Self {
+        let version = |item: &str| match item.trim().strip_prefix("version=") {
+            Some("1") => Self::V1,
+            Some("2") => Self::V2,
+            _ => Self::V0,
+        };
+        value.split(':').map(version).max().unwrap_or_default()
+    }
+}
+
+/// What the server calls itself.
+const AGENT: &str = concat!("agent=kalends/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_known_version_is_spoken() {
+        assert_eq!(Protocol::from_header("version=2"), Protocol::V2);
+        assert_eq!(Protocol::from_header("version=1:foo"), Protocol::V1);
+        assert_eq!(Protocol::from_header("version=3"), Protocol::V0);
+        assert_eq!(Protocol::from_header("version=1:version=2"), Protocol::V2);
+        assert_eq!(Protocol::from_header(""), Protocol::V0);
+    }
+}
