@@ -5,6 +5,8 @@
 
 mod body;
 mod change;
+#[allow(dead_code, reason = "its users follow")]
+mod collection;
 mod dav;
 mod git_http;
 mod push_rules;

@@ -2,6 +2,8 @@
 
 #[allow(dead_code, reason = "its users follow")]
 pub(crate) mod xml;
+#[allow(dead_code, reason = "its users follow")]
+pub(crate) mod xml_writer;
 
 use crate::{RequestBody, ResponseBody, Service, empty, realm::User};
 use http::{Request, Response, StatusCode, header};
