@@ -10,6 +10,8 @@ mod pace;
 mod pack_index;
 mod receive;
 mod scan;
+#[cfg(test)]
+mod test_pack;
 mod writer;
 
 pub use receive::PackLimits;

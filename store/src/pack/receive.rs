@@ -383,3 +383,203 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        FormatOptions, Store,
+        pack::{
+            complete,
+            test_pack::{TestPack, append, blob_id},
+        },
+    };
+    use futures_util::FutureExt;
+    use kalends_block_backend::MemoryDevice;
+    use std::{collections::BTreeSet, fs, process::Command, rc::Rc};
+
+    fn store() -> Store {
+        Store::format(Rc::new(MemoryDevice::new(64 << 20)), &FormatOptions::default()).unwrap()
+    }
+
+    fn repository() -> Repository {
+        store().create_repository("test").unwrap()
+    }
+
+    fn insert(repository: &Repository, content: &[u8]) -> ObjectId {
+        let mut transaction = repository.transaction();
+        let id = transaction.insert(Kind::Blob, content.to_vec()).unwrap();
+        transaction.submit().unwrap().now_or_never().unwrap().unwrap();
+        id
+    }
+
+    /// The contents of the objects of a pack.
+    fn read_with(
+        pack: Vec<u8>,
+        repository: &Repository,
+        limits: &PackLimits,
+    ) -> Result<(ReceivedPack, BTreeSet<Vec<u8>>), Error> {
+        let mut contents = BTreeSet::new();
+        let received =
+            read_pack(pack.into(), repository, limits, &Pace::unpaced(), &mut |_, _, _| {}, |id, _, data| {
+                assert_eq!(*id, blob_id(data));
+                contents.insert(data.to_vec());
+                Ok(())
+            })
+            .now_or_never()
+            .unwrap()?;
+        Ok((received, contents))
+    }
+
+    fn read(pack: Vec<u8>) -> Result<BTreeSet<Vec<u8>>, Error> {
+        read_with(pack, &repository(), &PackLimits::default()).map(|(_, contents)| contents)
+    }
+
+    fn error(pack: Vec<u8>) -> String {
+        read(pack).unwrap_err().to_string()
+    }
+
+    fn set<const N: usize>(contents: [&[u8]; N]) -> BTreeSet<Vec<u8>> {
+        contents.into_iter().map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn deltas_are_resolved_whatever_their_order() {
+        let mut pack = TestPack::default();
+        // By id before its base, against a delta, against a delta by offset.
+        pack.delta_by_id(blob_id(b"one two three"), &append(b"one two three", b" four"));
+        let one = pack.blob(b"one");
+        let two = pack.delta(one, &append(b"one", b" two"));
+        pack.delta(two, &append(b"one two", b" three"));
+        pack.delta(one, &append(b"one", b" too"));
+        pack.delta_by_id(blob_id(b"one too"), &append(b"one too", b" many"));
+        let expected =
+            set([b"one", b"one two", b"one two three", b"one two three four", b"one too", b"one too many"]);
+        assert_eq!(read(pack.finish()).unwrap(), expected);
+    }
+
+    #[test]
+    fn bases_that_were_dropped_to_save_memory_are_made_again() {
+        let mut pack = TestPack::default();
+        let (mut offset, mut content, mut expected) = (0, Vec::new(), BTreeSet::new());
+        for number in 0..60_u8 {
+            let more = vec![number; 5000];
+            // Each has two deltas, so that it is needed after the whole chain below it.
+            offset = match number {
+                0 => pack.blob(&more),
+                _ => {
+                    pack.delta(offset, &append(&content, b"leaf"));
+                    expected.insert([&content[..], b"leaf"].concat());
+                    pack.delta(offset, &append(&content, &more))
+                }
+            };
+            content.extend_from_slice(&more);
+            expected.insert(content.clone());
+        }
+        let limits = PackLimits { delta_bases: 400_000, ..PackLimits::default() };
+        let (_, contents) = read_with(pack.finish(), &repository(), &limits).unwrap();
+        assert!(contents == expected);
+    }
+
+    #[test]
+    fn a_thin_pack_takes_its_bases_from_its_own_repository_only() {
+        let store = store();
+        let (mine, theirs) =
+            (store.create_repository("mine").unwrap(), store.create_repository("theirs").unwrap());
+        let base = insert(&theirs, b"a secret");
+        let mut pack = TestPack::default();
+        pack.delta_by_id(base, &append(b"a secret", b", and more"));
+        let pack = pack.finish();
+        let limits = PackLimits::default();
+        let error = read_with(pack.clone(), &mine, &limits).err().unwrap().to_string();
+        assert!(error.contains(&format!("a delta against {base}, which is missing")), "{error}");
+        let (received, contents) = read_with(pack, &theirs, &limits).unwrap();
+        assert_eq!(contents, set([b"a secret, and more"]));
+        assert_eq!(received.thin_bases, [base]);
+    }
+
+    #[test]
+    fn a_completed_pack_and_its_index_are_what_git_makes() {
+        let repository = repository();
+        let base = insert(&repository, &b"line\n".repeat(100));
+        let mut pack = TestPack::default();
+        let first = pack.blob(b"first");
+        pack.delta(first, &append(b"first", b" second"));
+        pack.delta_by_id(base, &append(&b"line\n".repeat(100), b"last line\n"));
+        let (received, _) = read_with(pack.finish(), &repository, &PackLimits::default()).unwrap();
+        let (pack, index) =
+            complete(received, &repository, &Pace::unpaced()).now_or_never().unwrap().unwrap();
+        let directory = std::env::temp_dir().join(format!("kalends-index-pack-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("test.pack"), &pack).unwrap();
+        let output = Command::new("git")
+            .current_dir(&directory)
+            .args(["index-pack", "--strict", "test.pack"])
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let theirs = fs::read(directory.join("test.idx")).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        assert!(theirs == index[..]);
+    }
+
+    #[test]
+    fn what_is_not_a_pack_is_refused_with_the_reason() {
+        let blob = |content: &[u8]| {
+            let mut pack = TestPack::default();
+            pack.blob(content);
+            pack
+        };
+        let mut unsigned = blob(b"x").finish();
+        *unsigned.last_mut().unwrap() ^= 1;
+        let mut garbage = blob(b"x").finish();
+        garbage.truncate(garbage.len() - 20);
+        garbage.extend_from_slice(b"more");
+        let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha1);
+        hasher.update(&garbage);
+        garbage.extend_from_slice(hasher.try_finalize().unwrap().as_slice());
+        let mut twice = blob(b"x");
+        twice.blob(b"x");
+        let mut before = blob(b"x");
+        before.delta(2, &append(b"x", b"y"));
+        let mut itself = TestPack::default();
+        itself.delta_by_id(blob_id(b"x"), &append(b"x", b""));
+        for (pack, reason) in [
+            (b"PACK".to_vec(), "pack is truncated"),
+            (b"not a pack, but long enough to be one".to_vec(), "pack header"),
+            (unsigned, "checksum does not match"),
+            (garbage, "4 bytes after the last entry"),
+            (twice.finish(), "twice"),
+            (before.finish(), "delta base is not an earlier entry"),
+            (itself.finish(), "which is missing"),
+        ] {
+            let error = error(pack);
+            assert!(error.contains(reason), "{error} is not {reason}");
+        }
+    }
+
+    #[test]
+    fn every_dimension_is_bounded() {
+        let mut chain = TestPack::default();
+        let mut content = vec![b'x'; 1000];
+        let mut offset = chain.blob(&content);
+        for _ in 0..20 {
+            offset = chain.delta(offset, &append(&content, b"more"));
+            content.extend_from_slice(b"more");
+        }
+        let pack = chain.finish();
+        let default = PackLimits::default();
+        for (limits, reason) in [
+            (PackLimits { objects: 20, ..default.clone() }, "a pack of 21 objects (at most 20)"),
+            (PackLimits { object_size: 999, ..default.clone() }, "an object of 1000 bytes (at most 999)"),
+            (PackLimits { object_size: 1040, ..default.clone() }, "an object of 1044 bytes"),
+            (PackLimits { delta_depth: 19, ..default.clone() }, "a chain of more than 19 deltas"),
+            (PackLimits { resolved_size: 15_000, ..default.clone() }, "more than 15000 bytes when unpacked"),
+        ] {
+            let error = read_with(pack.clone(), &repository(), &limits).err().unwrap();
+            assert!(matches!(error, Error::Limit(_)), "{error}");
+            assert!(error.to_string().contains(reason), "{error} is not {reason}");
+        }
+        assert!(read_with(pack, &repository(), &PackLimits { delta_depth: 20, ..default }).is_ok());
+    }
+}
