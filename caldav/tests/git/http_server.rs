@@ -91,7 +91,7 @@ impl TestServer {
         receive.recv().unwrap()
     }
 
-    /// One request of bytes as given; the status and the body.
+    /// One request of bytes as given, by `ada`; the status and the body.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -99,6 +99,22 @@ impl TestServer {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> (u16, Vec<u8>) {
+        let (status, _, body) = self.exchange(method, target, headers, body);
+        (status, body)
+    }
+
+    /// The headers of the answer to a request by `ada`.
+    pub(crate) fn headers(&self, method: &str, target: &str) -> Headers {
+        self.exchange(method, target, &[], b"").1
+    }
+
+    fn exchange(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (u16, Headers, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
@@ -106,13 +122,12 @@ impl TestServer {
         }
         head += &format!("authorization: Basic YWRhOnNlY3JldA==\r\ncontent-length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).unwrap();
-        // The server may refuse before it has read everything.
-        let _ = stream.write_all(body);
+        stream.write_all(body).unwrap();
         let mut reader = BufReader::new(stream);
         let (first, headers) = read_head(&mut reader).unwrap();
         let mut body = Vec::new();
         read_body(&mut reader, &headers, &mut body).unwrap();
-        (first.split(' ').nth(1).unwrap().parse().unwrap(), body)
+        (first.split(' ').nth(1).unwrap().parse().unwrap(), headers, body)
     }
 }
 
@@ -127,7 +142,7 @@ impl Drop for TestServer {
     }
 }
 
-type Headers = Vec<(String, String)>;
+pub(crate) type Headers = Vec<(String, String)>;
 
 fn read_head(reader: &mut impl BufRead) -> io::Result<(String, Headers)> {
     let mut line = String::new();

@@ -1,5 +1,6 @@
 //! Stock git against the service, over a loopback HTTP server.
 
+mod access;
 mod clone_and_fetch;
 mod http_server;
 mod push;
