@@ -9,7 +9,7 @@ mod change;
 mod collection;
 mod dav;
 mod git_http;
-mod push_rules;
+mod push_policy;
 pub mod realm;
 mod service;
 mod web;

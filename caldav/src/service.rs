@@ -37,7 +37,7 @@ impl Service {
         if !path.starts_with("/dav/") && !path.starts_with("/git/") {
             return web::handle(self, request).await;
         }
-        let user = match self.realm.authenticate(request.headers(), request.extensions().get()) {
+        let user = match self.realm.authenticate(request.headers(), request.extensions().get()).await {
             Ok(user) => user,
             Err(error) => return unauthenticated(&error),
         };
@@ -55,6 +55,13 @@ fn unauthenticated(error: &AuthenticationError) -> Response<ResponseBody> {
         AuthenticationError::TooManyFailures { retry_after } => {
             *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             response.headers_mut().insert(header::RETRY_AFTER, (*retry_after).into());
+        }
+        AuthenticationError::Busy { retry_after } => {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response.headers_mut().insert(header::RETRY_AFTER, (*retry_after).into());
+        }
+        AuthenticationError::NoHome { .. } => {
+            *response.status_mut() = StatusCode::INSUFFICIENT_STORAGE;
         }
         AuthenticationError::Missing | AuthenticationError::Malformed | AuthenticationError::Wrong => {
             *response.status_mut() = StatusCode::UNAUTHORIZED;

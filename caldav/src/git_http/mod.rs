@@ -7,7 +7,7 @@
 mod repository_access;
 mod request_body;
 
-use crate::{RequestBody, ResponseBody, Service, empty, full, push_rules, realm::User};
+use crate::{RequestBody, ResponseBody, Service, empty, full, push_policy, realm::User};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -121,7 +121,7 @@ async fn push(
     check_content_type(&request, GitService::ReceivePack)?;
     let options = ReceiveOptions::default();
     let body = collect(request, options.limits.pack_size + MAX_PUSH_COMMANDS).await?;
-    let policy = push_rules::policy(service, user, repository);
+    let policy = push_policy::policy(service, user, repository);
     let reply = wire::receive_pack(repository, body, policy, options)
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(answer(GitService::ReceivePack, "result", stream(reply)))

@@ -1,124 +1,239 @@
-//! Users and their passwords, kept in the realm repository.
+//! The realm: users, groups and settings, kept as files in the repository `realm`.
+//!
+//! Whoever pushes to it configures the server: the files are read again when its main branch has moved.
+//! Passwords are argon2id hashes; a verified one is remembered, so that a request costs no hash.
 
-use crate::Author;
-use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, header};
-use kalends_store::{Error, Store};
-use std::{cell::RefCell, collections::BTreeMap, fmt, net::SocketAddr};
+mod authenticator;
+mod basic;
+mod configuration;
+mod document;
+mod error;
+mod groups_file;
+mod name;
+mod password;
+mod password_hash;
+mod provision;
+mod push_rules;
+mod server_file;
+mod throttle;
+mod turnstile;
+mod user;
+mod users_edit;
+mod users_file;
+mod verdicts;
 
-/// An authenticated user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// The name of the principal, its repository and its place in URLs.
-    pub name: String,
-    /// The name people read.
-    pub display_name: String,
-    /// Mail addresses, the first for commits.
-    pub addresses: Vec<String>,
-    /// Whether the realm repository is theirs to read and push.
-    pub administrator: bool,
-}
+pub use document::Problem;
+pub use error::{AuthenticationError, RealmError};
+pub use groups_file::Group;
+pub use name::{MAX_NAME_LENGTH, REALM_REPOSITORY, check_name};
+pub use password::{MIN_PASSWORD_LENGTH, PasswordError, generate_password, hash_password};
+pub use push_rules::RealmRules;
+pub use server_file::ServerSettings;
+pub use user::User;
 
-impl User {
-    /// The author of this user's commits.
-    pub fn author(&self) -> Author {
-        Author { name: self.display_name.clone(), email: self.addresses.first().cloned().unwrap_or_default() }
-    }
-}
+use crate::Change;
+use authenticator::Authenticator;
+use basic::Credentials;
+use configuration::Configuration;
+use futures_util::lock::Mutex;
+use http::HeaderMap;
+use kalends_store::{Commit, Error, ObjectId, Objects, Repository, Store};
+use std::{cell::RefCell, net::SocketAddr, pin::pin, rc::Rc, task};
+use throttle::Source;
 
-/// Why a request has no user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthenticationError {
-    /// No credentials.
-    Missing,
-    /// The Authorization header cannot be read.
-    Malformed,
-    /// Wrong name or password.
-    Wrong,
-    /// Too many wrong passwords of late.
-    TooManyFailures {
-        /// Seconds to wait.
-        retry_after: u64,
-    },
-}
-
-impl fmt::Display for AuthenticationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("user name and password required"),
-            Self::Malformed => f.write_str("the Authorization header is not HTTP Basic"),
-            Self::Wrong => f.write_str("wrong user name or password"),
-            Self::TooManyFailures { retry_after } => {
-                write!(f, "too many wrong passwords; try again in {retry_after} seconds")
-            }
-        }
-    }
-}
-
-/// The realm: who may do what.
+/// Who may do what, by the newest commit of the realm repository.
 pub struct Realm {
     store: Store,
-    passwords: RefCell<BTreeMap<String, String>>,
+    repository: Repository,
+    current: RefCell<(ObjectId, Rc<Configuration>)>,
+    authenticator: Authenticator,
+    /// One at a time makes the repository of a user who signs in for the first time.
+    making_home: Mutex<()>,
 }
 
 impl Realm {
-    /// Reads the realm of a store, making an empty one when the store is new.
-    pub fn open(store: Store) -> Result<Self, Error> {
-        Ok(Self { store, passwords: RefCell::default() })
+    /// Reads the realm of a store. A new store gets one without users. Blocks until that is durable: to be
+    /// called before serving.
+    ///
+    /// # Errors
+    /// [`RealmError::Files`] when the files have mistakes, which only an import can bring about; otherwise
+    /// [`RealmError::Store`].
+    pub fn open(store: Store) -> Result<Self, RealmError> {
+        let repository = match store.repository(REALM_REPOSITORY) {
+            Ok(repository) => repository,
+            Err(Error::NoRepository(_)) => store.create_repository(REALM_REPOSITORY)?,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(commit) = provision::begin_realm(&repository)? {
+            block_on(commit)?;
+        }
+        let head = repository.head();
+        let commit =
+            repository.reference(head).ok_or_else(|| Error::Malformed("the realm has no main".into()))?;
+        let configuration = read(&repository, &commit)?;
+        let current = RefCell::new((commit, Rc::new(configuration)));
+        let authenticator = Authenticator::new();
+        let realm = Self { store, repository, current, authenticator, making_home: Mutex::new(()) };
+        realm.finish_homes()?;
+        Ok(realm)
     }
 
-    /// Makes the user (with repository and first calendar) or changes the password; durable on return.
-    /// The first user is an administrator.
-    pub fn set_password(&self, name: &str, password: &str) -> Result<(), Error> {
-        self.passwords.borrow_mut().insert(name.into(), password.into());
-        if self.store.repository(name).is_err() {
-            self.store.create_repository(name)?;
+    /// The configuration of the newest durable commit. Should that be unreadable, which push rules and
+    /// checksums leave to failing devices, the last good one goes on.
+    fn configuration(&self) -> Rc<Configuration> {
+        let mut current = self.current.borrow_mut();
+        if let Some(commit) = self.repository.reference(self.repository.head())
+            && commit != current.0
+            && let Ok(configuration) = read(&self.repository, &commit)
+        {
+            *current = (commit, Rc::new(configuration));
+        }
+        current.1.clone()
+    }
+
+    /// Makes a user of this name, or changes the user's password; nothing happens if it is the password
+    /// already. Without any administrator, a new user becomes one. Blocks until durable: to be called
+    /// before serving.
+    ///
+    /// # Errors
+    /// [`RealmError::Name`] and [`RealmError::Password`] for what cannot be one, [`RealmError::Edit`] when
+    /// the file cannot be edited; otherwise [`RealmError::Store`].
+    pub fn set_password(&self, name: &str, password: &str) -> Result<(), RealmError> {
+        check_name(name).map_err(|reason| RealmError::Name { name: name.into(), reason })?;
+        let configuration = self.configuration();
+        let account = configuration.users.accounts.get(name);
+        let old = account.and_then(|account| account.password.as_ref());
+        if !old.is_some_and(|hash| hash.verify(password)) {
+            let hash = password::new_hash(password).map_err(RealmError::Password)?;
+            let mut change = Change::new(&self.repository);
+            let text = match change.base_tree()? {
+                Some(tree) => configuration::read_file(change.objects(), &tree, users_file::FILE)?,
+                None => Ok(None),
+            };
+            let text = text.map_err(RealmError::Edit)?.unwrap_or_default();
+            let administrator = !configuration.has_administrator();
+            let text =
+                users_edit::with_password(&text, name, &hash, administrator).map_err(RealmError::Edit)?;
+            change.write(&[users_file::FILE.as_bytes()], text)?;
+            let message = match account {
+                Some(_) => format!("Change the password of {name}"),
+                None => format!("Add user {name}"),
+            };
+            if let Some(commit) = change.submit(&provision::kalends(), &message)? {
+                block_on(commit)?;
+            }
+        }
+        if let Some(commit) = self.make_home(name)? {
+            block_on(commit)?;
         }
         Ok(())
     }
 
-    /// The names of all users, sorted.
+    /// The names of all users, sorted; disabled ones too.
     pub fn user_names(&self) -> Vec<String> {
-        self.passwords.borrow().keys().cloned().collect()
+        self.configuration().users.accounts.keys().cloned().collect()
     }
 
-    /// The user of this name.
+    /// The user of this name, unless disabled.
     pub fn user(&self, name: &str) -> Option<User> {
-        self.passwords.borrow().contains_key(name).then(|| User {
-            name: name.into(),
-            display_name: name.into(),
-            addresses: vec![format!("{name}@localhost")],
-            administrator: true,
-        })
+        let configuration = self.configuration();
+        let account = configuration.users.accounts.get(name).filter(|account| !account.disabled)?;
+        Some(account.user.clone())
     }
 
-    /// The user that the request's credentials prove.
-    pub fn authenticate(
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Option<Group> {
+        self.configuration().groups.get(name).map(|entry| entry.group.clone())
+    }
+
+    /// The groups that a user is a member of, sorted by name.
+    pub fn groups_of(&self, user: &str) -> Vec<Group> {
+        let configuration = self.configuration();
+        let groups = configuration.groups.values().map(|entry| &entry.group);
+        groups.filter(|group| group.members.contains(user)).cloned().collect()
+    }
+
+    /// The settings of the service as a whole.
+    pub fn server(&self) -> ServerSettings {
+        self.configuration().server.clone()
+    }
+
+    /// The user that the request's credentials prove. At the first time the user gets a repository with
+    /// an empty calendar.
+    ///
+    /// Waits for its turn when passwords must be hashed; what was verified within the hour needs none.
+    ///
+    /// # Errors
+    /// Why there is no user; see [`AuthenticationError`].
+    pub async fn authenticate(
         &self,
         headers: &HeaderMap,
-        _peer: Option<&SocketAddr>,
+        peer: Option<&SocketAddr>,
     ) -> Result<User, AuthenticationError> {
-        let value = headers.get(header::AUTHORIZATION).ok_or(AuthenticationError::Missing)?;
-        let value = value.to_str().map_err(|_| AuthenticationError::Malformed)?;
-        let encoded = value.strip_prefix("Basic ").ok_or(AuthenticationError::Malformed)?;
-        let decoded = STANDARD.decode(encoded).map_err(|_| AuthenticationError::Malformed)?;
-        let decoded = String::from_utf8(decoded).map_err(|_| AuthenticationError::Malformed)?;
-        let (name, password) = decoded.split_once(':').ok_or(AuthenticationError::Malformed)?;
-        match self.passwords.borrow().get(name) {
-            Some(known) if known == password => self.user(name).ok_or(AuthenticationError::Wrong),
-            _ => Err(AuthenticationError::Wrong),
+        let credentials = Credentials::from_headers(headers)?;
+        let configuration = self.configuration();
+        let source = Source::new(peer);
+        let account = self.authenticator.authenticate(&configuration, &credentials, source).await?;
+        let user = account.user.clone();
+        self.ensure_home(&user.name)
+            .await
+            .map_err(|error| AuthenticationError::NoHome { reason: error.to_string() })?;
+        Ok(user)
+    }
+
+    /// Makes the repository of a user who has none. One that was emptied since stays empty.
+    async fn ensure_home(&self, name: &str) -> Result<(), Error> {
+        if let Ok(repository) = self.store.repository(name)
+            && repository.reference(repository.head()).is_some()
+        {
+            return Ok(());
         }
+        // Another request may be at it: it is done when the lock is free.
+        let _alone = self.making_home.lock().await;
+        match self.make_home(name)? {
+            Some(commit) => commit.await,
+            None => Ok(()),
+        }
+    }
+
+    /// `None` when there is a repository.
+    fn make_home(&self, name: &str) -> Result<Option<Commit>, Error> {
+        match self.store.repository(name) {
+            Err(Error::NoRepository(_)) => provision::begin_home(&self.store.create_repository(name)?),
+            other => other.map(|_| None),
+        }
+    }
+
+    /// Gives their calendars to users for whom there was no time between making the repository and the
+    /// end of the process.
+    fn finish_homes(&self) -> Result<(), Error> {
+        for name in self.user_names() {
+            if let Ok(repository) = self.store.repository(&name)
+                && let Some(commit) = provision::begin_home(&repository)?
+            {
+                block_on(commit)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// A random password of 20 letters and digits (about 100 bits), without those that look alike.
-pub fn generate_password() -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut bytes = [0; 20];
-    getrandom::fill(&mut bytes).expect("the platform has entropy");
-    let letters: Vec<String> = bytes
-        .chunks(5)
-        .map(|group| group.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
-        .collect();
-    letters.join("-")
+fn read(repository: &Repository, commit: &ObjectId) -> Result<Configuration, RealmError> {
+    let tree = repository.tree_of_commit(commit)?;
+    Configuration::read(repository, &tree)?.map_err(RealmError::Files)
 }
+
+/// Polls until done; a commit flushes the device while it is polled.
+fn block_on(commit: Commit) -> Result<(), Error> {
+    let mut commit = pin!(commit);
+    let mut context = task::Context::from_waker(task::Waker::noop());
+    loop {
+        if let task::Poll::Ready(result) = commit.as_mut().poll(&mut context) {
+            return result;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests;

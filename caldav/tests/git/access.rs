@@ -15,7 +15,7 @@ fn a_wrong_password_is_an_authentication_failure() {
     let server = TestServer::start();
     let said = ls_remote(&server.url("ada", "ada.git").replace("secret", "guess"));
     assert!(said.contains("fatal: Authentication failed for"), "{said}");
-    let said = ls_remote(&server.url("ada", "ada.git").replace("ada:secret@", ""));
+    let said = ls_remote(&server.url("ada", "ada.git").replace("ada:a-secret@", ""));
     assert!(said.contains("could not read Username"), "{said}");
 }
 

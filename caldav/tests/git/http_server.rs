@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use kalends_block_backend::MemoryDevice;
 use kalends_caldav::{RequestBody, ResponseBody, Service, ServiceOptions, full, realm::Realm};
-use kalends_store::{FormatOptions, Store};
+use kalends_store::{FormatOptions, ReferenceUpdate, Repository, Store};
 use std::{
     future::Future,
     io::{self, BufRead, BufReader, Read, Write},
@@ -39,9 +39,18 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Takes the first calendar away again, so that a test decides over the whole history.
+fn make_empty(repository: &Repository) {
+    let mut transaction = repository.transaction();
+    let name = repository.head().to_owned();
+    let expected = repository.latest_reference(&name);
+    transaction.update_reference(ReferenceUpdate { name, expected, new: None });
+    block_on(transaction.submit().unwrap()).unwrap();
+}
+
 type Job = Box<dyn FnOnce(&Store) + Send>;
 
-/// A server with users `ada` (administrator) and `bob`, whose passwords are `secret`.
+/// A server with users `ada` (administrator) and `bob`, whose passwords are `a-secret`.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -61,7 +70,8 @@ impl TestServer {
             let store = Store::format(device, &FormatOptions::default()).unwrap();
             let realm = Realm::open(store.clone()).unwrap();
             for user in ["ada", "bob"] {
-                realm.set_password(user, "secret").unwrap();
+                realm.set_password(user, "a-secret").unwrap();
+                make_empty(&store.repository(user).unwrap());
             }
             let options = ServiceOptions { hostname: "localhost".into() };
             let service = Service::new(store.clone(), realm, options);
@@ -79,7 +89,7 @@ impl TestServer {
 
     /// The address of a user's repository, with credentials.
     pub(crate) fn url(&self, user: &str, repository: &str) -> String {
-        format!("http://{user}:secret@{}/git/{repository}", self.address)
+        format!("http://{user}:a-secret@{}/git/{repository}", self.address)
     }
 
     /// Looks at the store, between requests.
@@ -120,7 +130,7 @@ impl TestServer {
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
-        head += &format!("authorization: Basic YWRhOnNlY3JldA==\r\ncontent-length: {}\r\n\r\n", body.len());
+        head += &format!("authorization: Basic YWRhOmEtc2VjcmV0\r\ncontent-length: {}\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body).unwrap();
         let mut reader = BufReader::new(stream);
