@@ -182,6 +182,7 @@ impl<'r> RuleTimes<'r> {
         }
     }
 
+    #[allow(dead_code, reason = "the recurrence set follows")]
     /// Whether DTSTART is itself a time of the rule.
     pub(crate) fn names_start(&mut self, budget: &mut Budget) -> bool {
         self.peek(budget) == Some(self.start)
