@@ -220,12 +220,12 @@ async fn connection<N: Network, H: Handler, S: AsyncRead + AsyncWrite + Unpin + 
             .serve_connection(stream, service);
         drive(&shared, &activity, connection, |connection| connection.graceful_shutdown()).await;
     } else {
+        // Not pipeline_flush: with it hyper buffers a response without bound when the peer does not read.
         let connection = http1::Builder::new()
             .timer(timer)
             .header_read_timeout(limits.header)
             .max_headers(limits.header_fields)
             .max_buf_size(limits.header_bytes)
-            .pipeline_flush(true)
             .serve_connection(stream, service);
         drive(&shared, &activity, connection, |connection| connection.graceful_shutdown()).await;
     }
