@@ -9,6 +9,10 @@ use std::{fmt, rc::Rc};
 pub enum Error {
     /// The device holds no Kalends store, or one of another format version; says which.
     NotAStore(String),
+    /// The store on the device is damaged where it cannot do without; says where.
+    DamagedStore(String),
+    /// A store cannot be made on this device; says why.
+    UnsuitableDevice(String),
     /// No repository has this name.
     NoRepository(String),
     /// A repository of this name exists already.
@@ -35,6 +39,13 @@ pub enum Error {
         /// Its value now.
         current: Option<ObjectId>,
     },
+    /// A reference cannot be beside another whose name is a directory of its own, or the other way round.
+    NameConflict {
+        /// The full name of the reference.
+        name: String,
+        /// The one that exists.
+        other: String,
+    },
     /// The device has no room for this write. Nothing was changed.
     DeviceFull,
     /// A limit of the store was exceeded; says which.
@@ -47,6 +58,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAStore(reason) => write!(f, "not a Kalends store: {reason}"),
+            Self::DamagedStore(reason) => write!(f, "the store is damaged: {reason}"),
+            Self::UnsuitableDevice(reason) => write!(f, "the device cannot hold a store: {reason}"),
             Self::NoRepository(name) => write!(f, "no repository {name:?}"),
             Self::RepositoryExists(name) => write!(f, "repository {name:?} exists already"),
             Self::InvalidName(name) => write!(f, "{name:?} is not a valid name"),
@@ -56,6 +69,7 @@ impl fmt::Display for Error {
             Self::Malformed(reason) => write!(f, "malformed: {reason}"),
             Self::ReferenceConflict { name, current: Some(id) } => write!(f, "{name} has moved to {id}"),
             Self::ReferenceConflict { name, current: None } => write!(f, "{name} does not exist"),
+            Self::NameConflict { name, other } => write!(f, "{name} cannot exist beside {other}"),
             Self::DeviceFull => f.write_str("the device is full"),
             Self::Limit(what) => write!(f, "limit exceeded: {what}"),
             Self::Device(error) => error.fmt(f),

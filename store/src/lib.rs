@@ -6,18 +6,29 @@
 //!
 //! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
 
+mod checkpointing;
+mod commit;
+mod core;
+mod disk;
 mod error;
-mod memory;
+mod format;
+mod group_commit;
+mod log;
+mod mount;
 mod object;
 mod objects;
 mod pack;
 mod push_policy;
+mod replay;
 mod repository;
+mod space;
 mod store;
 mod transaction;
 mod tree;
+mod tree_chain;
 pub mod wire;
 
+pub use core::OpenOptions;
 pub use error::Error;
 pub use gix_hash::ObjectId;
 pub use gix_object::Kind;

@@ -1,9 +1,18 @@
 //! One repository: objects and references.
 
 use crate::{
-    EncodedEntry, Error, Object, ObjectHeader, Objects, Transaction, Tree, memory::MemoryRepository,
+    EncodedEntry, Error, Object, ObjectHeader, Objects, Transaction, Tree,
+    core::{Core, RepositoryState},
+    format::record::Attributes,
+    objects::{
+        delta,
+        entry::{EntryContent, EntryHeader, MAX_ENTRY_HEADER},
+        fetch::Fetched,
+        zlib,
+    },
 };
-use gix_hash::ObjectId;
+use bytes::Bytes;
+use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use std::{cell::RefCell, rc::Rc};
 
@@ -20,16 +29,22 @@ pub struct Reference {
 #[derive(Clone)]
 pub struct Repository {
     name: Rc<str>,
-    core: Rc<RefCell<MemoryRepository>>,
+    core: Rc<Core>,
+    state: Rc<RefCell<RepositoryState>>,
 }
 
 impl Repository {
-    pub(crate) fn new(name: Rc<str>, core: Rc<RefCell<MemoryRepository>>) -> Self {
-        Self { name, core }
+    pub(crate) fn new(core: Rc<Core>, state: Rc<RefCell<RepositoryState>>) -> Self {
+        let name = state.borrow().name.as_str().into();
+        Self { name, core, state }
     }
 
-    pub(crate) fn core(&self) -> &RefCell<MemoryRepository> {
+    pub(crate) fn core(&self) -> &Rc<Core> {
         &self.core
+    }
+
+    pub(crate) fn state(&self) -> &Rc<RefCell<RepositoryState>> {
+        &self.state
     }
 
     /// Its name in the store, without `.git`.
@@ -44,52 +59,150 @@ impl Repository {
 
     /// All durable references, sorted by name.
     pub fn references(&self) -> Vec<Reference> {
-        let core = self.core.borrow();
-        core.references.iter().map(|(name, id)| Reference { name: name.clone(), id: *id }).collect()
+        self.core.advance();
+        let state = self.state.borrow();
+        state.references.iter().map(|(name, id)| Reference { name: name.clone(), id: *id }).collect()
     }
 
     /// A reference as of the last durable transaction: what readers must use.
     pub fn reference(&self, name: &str) -> Option<ObjectId> {
-        self.core.borrow().references.get(name).copied()
+        self.core.advance();
+        self.state.borrow().references.get(name).copied()
     }
 
     /// A reference as of the last submitted transaction, durable or not: what the next writer builds on.
     pub fn latest_reference(&self, name: &str) -> Option<ObjectId> {
-        self.core.borrow().references.get(name).copied()
+        self.state.borrow().latest(name)
     }
 
-    /// Whether the object is here.
+    /// Whether the object is here. Objects of submitted transactions are, durable or not.
     pub fn contains(&self, id: &ObjectId) -> bool {
-        self.core.borrow().objects.contains_key(id)
+        self.state.borrow().contains(id).unwrap_or(false)
     }
 
-    /// Kind and size of an object, cheaper than the object.
+    /// Number of objects. One that is in a pack and in the log, or in several packs, counts as often.
+    pub fn object_count(&self) -> Result<usize, Error> {
+        let state = self.state.borrow();
+        state.packs.iter().try_fold(state.index.len(), |sum, pack| Ok(sum + pack.len()?))
+    }
+
+    /// Kind and size of an object, cheaper than the object: no delta is applied.
     pub fn header(&self, id: &ObjectId) -> Result<ObjectHeader, Error> {
-        let object = self.object(id)?;
-        Ok(ObjectHeader { kind: object.kind, size: object.data.len() as u64 })
+        if let Fetched::Object(object) = self.core.fetch(&self.state, id)? {
+            return Ok(ObjectHeader { kind: object.kind, size: object.data.len() as u64 });
+        }
+        let entry = self.encoded(id)?;
+        let size = match entry.delta_base {
+            None => entry.inflated_size,
+            Some(_) => delta::sizes(&zlib::inflate_start(&entry.zlib, 32)?)?.1,
+        };
+        Ok(ObjectHeader { kind: entry.kind, size })
     }
 
-    /// The object as it is stored, for copying into a pack.
+    /// The object as it is stored, for copying into a pack: not verified, which whoever unpacks it does.
     pub fn encoded(&self, id: &ObjectId) -> Result<EncodedEntry, Error> {
-        self.core.borrow().encoded(id)
+        let state = self.state.borrow();
+        let attributes = state.index.get(id).map(|record| record.attributes());
+        let fetched = self.core.fetch_encoded(state, id)?;
+        let (bytes, kind, base_at) = match fetched {
+            Fetched::Entry(bytes) => {
+                let kind = attributes.ok_or(Error::NoObject(*id))?.kind();
+                (bytes, kind, None)
+            }
+            Fetched::Pack(pack, position) => {
+                let kind = pack.kind(position, &|id: &oid| self.kind(id))?;
+                (pack.entry(position)?, kind, Some((pack, position)))
+            }
+            Fetched::Object(_) => return Err(Error::NoObject(*id)),
+        };
+        let header = EntryHeader::parse(&bytes)?;
+        let delta_base = match (header.content, base_at) {
+            (EntryContent::Whole(_), _) => None,
+            (EntryContent::ReferenceDelta(base), _) => Some(base),
+            (EntryContent::OffsetDelta(distance), Some((pack, position))) => {
+                Some(pack.id(pack.base(position, distance)?)?)
+            }
+            (EntryContent::OffsetDelta(_), None) => {
+                let reason = "its delta's base is given by offset, outside a pack".into();
+                return Err(Error::Damaged { id: *id, reason });
+            }
+        };
+        let zlib = bytes.slice(header.length.min(bytes.len())..);
+        Ok(EncodedEntry { kind, delta_base, inflated_size: header.inflated_size, zlib })
+    }
+
+    /// The kind of an object.
+    fn kind(&self, id: &oid) -> Result<Kind, Error> {
+        self.encoded(&id.to_owned()).map(|entry| entry.kind)
+    }
+
+    /// How an object is stored: its attributes if it is in the log, and the base of its delta.
+    pub(crate) fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
+        let state = self.state.borrow();
+        if let Some(record) = state.index.get(id) {
+            let length = record.length().min(MAX_ENTRY_HEADER as u32);
+            let header = EntryHeader::parse(&self.core.read_data(record.offset(), length)?)?;
+            return match header.content {
+                EntryContent::Whole(_) => Ok((Some(record.attributes()), None)),
+                EntryContent::ReferenceDelta(base) => Ok((Some(record.attributes()), Some(base))),
+                EntryContent::OffsetDelta(_) => {
+                    Err(Error::Damaged { id: id.to_owned(), reason: "an offset outside a pack".into() })
+                }
+            };
+        }
+        for pack in &state.packs {
+            if let Some(position) = pack.find(id)? {
+                let base = match pack.header(position)?.content {
+                    EntryContent::Whole(_) => None,
+                    EntryContent::ReferenceDelta(base) => Some(base),
+                    EntryContent::OffsetDelta(distance) => Some(pack.id(pack.base(position, distance)?)?),
+                };
+                return Ok((None, base));
+            }
+        }
+        Err(Error::NoObject(id.to_owned()))
+    }
+
+    /// The ids of all objects, in no order; one that is stored twice may come twice.
+    pub(crate) fn object_ids(&self) -> Result<Vec<ObjectId>, Error> {
+        let state = self.state.borrow();
+        let mut ids: Vec<ObjectId> = state.index.iter().map(|record| record.id()).collect();
+        for pack in &state.packs {
+            for position in pack.positions()? {
+                ids.push(pack.id(position)?);
+            }
+        }
+        Ok(ids)
     }
 
     /// Begins a transaction. It holds nothing until it is submitted, and may be dropped.
     pub fn transaction(&self) -> Transaction {
         Transaction::new(self.clone())
     }
+
+    pub(crate) fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
+        self.core.fetch(&self.state, id)
+    }
+
+    /// Hands a decoded tree to the cache.
+    pub(crate) fn cache_tree(&self, id: ObjectId, tree: &Rc<Tree>) {
+        self.core.cache_tree((self.state.borrow().number, id), tree);
+    }
+
+    /// Hands a decoded object to the cache.
+    pub(crate) fn cache_object(&self, id: ObjectId, kind: Kind, data: &Bytes) {
+        let key = (self.state.borrow().number, id);
+        let object = Object { kind, data: data.clone() };
+        self.core.objects.borrow_mut().insert(key, object, data.len());
+    }
 }
 
 impl Objects for Repository {
     fn object(&self, id: &ObjectId) -> Result<Object, Error> {
-        self.core.borrow().objects.get(id).cloned().ok_or(Error::NoObject(*id))
+        self.core.object(&self.state, id)
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
-        let object = self.object(id)?;
-        if object.kind != Kind::Tree {
-            return Err(Error::UnexpectedKind(*id));
-        }
-        Ok(Rc::new(Tree::decode(object.data)?))
+        self.core.tree(&self.state, id)
     }
 }

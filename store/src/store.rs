@@ -1,46 +1,64 @@
 //! The store: repositories on one device.
 
-use crate::{Error, Repository, memory::MemoryRepository};
+use crate::{
+    Commit, Error, Repository,
+    core::{Core, OpenOptions, RepositoryState},
+    format::{layout::SECRETS, operation::Operation, secrets},
+    mount,
+};
 use kalends_block_backend::BlockDevice;
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 /// How a new store is laid out.
 #[derive(Clone, Debug, Default)]
 pub struct FormatOptions {}
 
-#[derive(Default)]
-pub(crate) struct Inner {
-    pub(crate) repositories: BTreeMap<String, Rc<RefCell<MemoryRepository>>>,
-    pub(crate) secrets: BTreeMap<String, Vec<u8>>,
-}
-
 /// A store on a block device. Cloning is cheap and gives the same store.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) inner: Rc<RefCell<Inner>>,
+    core: Rc<Core>,
 }
 
 impl Store {
     /// Writes an empty store to the device; what was there is lost.
-    pub fn format(_device: Rc<dyn BlockDevice>, _options: &FormatOptions) -> Result<Self, Error> {
-        Ok(Self { inner: Rc::default() })
+    ///
+    /// # Errors
+    /// [`Error::UnsuitableDevice`] when the device is smaller than 8 MiB or its blocks are larger than
+    /// 4096 bytes; then nothing was written.
+    pub fn format(device: Rc<dyn BlockDevice>, _options: &FormatOptions) -> Result<Self, Error> {
+        mount::format(&device)?;
+        Self::open(device)
     }
 
-    /// Opens the store on the device.
+    /// Opens the store on the device. This writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`] when there is none, or one that this program cannot read;
+    /// [`Error::DamagedStore`] when opening it would lose acknowledged changes.
     pub fn open(device: Rc<dyn BlockDevice>) -> Result<Self, Error> {
-        Self::format(device, &FormatOptions::default())
+        Self::open_with(device, OpenOptions::default())
+    }
+
+    /// As [`open`](Self::open), with other bounds on memory.
+    pub fn open_with(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<Self, Error> {
+        Ok(Self { core: Rc::new(mount::open(device, options)?) })
+    }
+
+    /// What an operator should know about how the store was found when it was opened.
+    pub fn notices(&self) -> Vec<String> {
+        self.core.state.borrow().notices.clone()
     }
 
     /// The names of all repositories, sorted.
     pub fn repositories(&self) -> Vec<String> {
-        self.inner.borrow().repositories.keys().cloned().collect()
+        self.core.state.borrow().repositories.keys().cloned().collect()
     }
 
     /// The repository of this name.
     pub fn repository(&self, name: &str) -> Result<Repository, Error> {
-        let inner = self.inner.borrow();
-        let core = inner.repositories.get(name).ok_or_else(|| Error::NoRepository(name.into()))?;
-        Ok(Repository::new(name.into(), core.clone()))
+        let state = self.core.state.borrow();
+        let found = state.repositories.get(name).ok_or_else(|| Error::NoRepository(name.into()))?;
+        Ok(Repository::new(self.core.clone(), found.clone()))
     }
 
     /// Makes an empty repository, durable on return, whose HEAD is `refs/heads/main`.
@@ -54,34 +72,84 @@ impl Store {
         {
             return Err(Error::InvalidName(name.into()));
         }
-        let mut inner = self.inner.borrow_mut();
-        if inner.repositories.contains_key(name) {
+        let mut state = self.core.state.borrow_mut();
+        if state.repositories.contains_key(name) {
             return Err(Error::RepositoryExists(name.into()));
         }
-        inner.repositories.insert(name.into(), Rc::default());
-        drop(inner);
+        let number = state.next_repository;
+        self.core.append_now(&mut state, &Operation::CreateRepository { repository: number, name })?;
+        state.next_repository += 1;
+        let repository = RepositoryState { number, name: name.into(), ..Default::default() };
+        state.repositories.insert(name.into(), Rc::new(RefCell::new(repository)));
+        drop(state);
         self.repository(name)
     }
 
-    /// Removes a repository with all its objects, durable on return.
+    /// Removes a repository with all its objects, durable on return. Its space is free after two more
+    /// checkpoints, which are made when space runs short.
     pub fn remove_repository(&self, name: &str) -> Result<(), Error> {
-        let removed = self.inner.borrow_mut().repositories.remove(name);
-        removed.map(drop).ok_or_else(|| Error::NoRepository(name.into()))
+        let mut state = self.core.state.borrow_mut();
+        let found = state.repositories.get(name).cloned();
+        let found = found.ok_or_else(|| Error::NoRepository(name.into()))?;
+        let number = found.borrow().number;
+        self.core.append_now(&mut state, &Operation::RemoveRepository { repository: number })?;
+        state.repositories.remove(name);
+        state.removed_since_checkpoint = true;
+        let mut found = found.borrow_mut();
+        found.removed = true;
+        found.references.clear();
+        found.index = Default::default();
+        for pack in std::mem::take(&mut found.packs) {
+            if let Some(place) = pack.place() {
+                state.space.release(place.extent);
+            }
+        }
+        Ok(())
     }
 
     /// A secret (TLS key, token key) from the device area that no repository shows.
     pub fn secret(&self, name: &str) -> Option<Vec<u8>> {
-        self.inner.borrow().secrets.get(name).cloned()
+        self.core.state.borrow().secrets.get(name).cloned()
     }
 
     /// Keeps a secret, durable on return; all secrets together hold up to 64 KiB.
     pub fn set_secret(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        self.inner.borrow_mut().secrets.insert(name.into(), value.into());
+        let mut state = self.core.state.borrow_mut();
+        state.check_writable()?;
+        let mut changed = state.secrets.clone();
+        changed.insert(name.into(), value.into());
+        let generation = state.secrets_generation + 1;
+        let slot = secrets::encode(&changed, generation, self.core.seed)?;
+        self.core.disk.write(SECRETS[(generation % 2) as usize], &slot)?;
+        self.core.disk.device.flush()?;
+        state.secrets = changed;
+        state.secrets_generation = generation;
         Ok(())
     }
 
-    /// Makes everything durable and writes a checkpoint, so that the next open is quick.
+    /// Resolves when all that was submitted until now is durable.
+    pub fn sync(&self) -> Commit {
+        let number = self.core.state.borrow().submitted;
+        Commit::new(self.core.clone(), number)
+    }
+
+    /// Makes everything durable and writes a checkpoint, blocking, so that the next open is quick. The
+    /// store goes on to work.
     pub fn close(&self) -> Result<(), Error> {
+        let mut state = self.core.state.borrow_mut();
+        self.core.flush_now(&mut state)?;
+        if state.log.since_checkpoint() > 0 {
+            self.core.checkpoint_now(&mut state)?;
+        }
         Ok(())
+    }
+
+    /// Bytes of the device that are free, in whole segments.
+    pub fn free_bytes(&self) -> u64 {
+        u64::from(self.core.state.borrow().space.free_segments()) * crate::format::layout::SEGMENT
+    }
+
+    pub(crate) fn core(&self) -> &Rc<Core> {
+        &self.core
     }
 }

@@ -2,19 +2,33 @@
 
 use crate::{
     Error, Object, Objects, Repository, Tree,
-    objects::entry::{self, EntryContent, EntryHeader},
-    tree::encode_entry,
+    commit::{EncodedObject, PackToStore, Submission},
+    core::Core,
+    format::record::Attributes,
+    objects::{
+        entry::{self, EntryContent, EntryHeader},
+        fetch::{self, Fetched},
+        pack::AdoptedPack,
+    },
+    tree_chain::{self, Lineage},
 };
 use bytes::Bytes;
-use gix_hash::ObjectId;
+use gix_hash::{ObjectId, oid};
 use gix_object::{Kind, tree::EntryKind};
 use std::{
-    collections::{BTreeMap, HashMap},
+    cell::RefCell,
+    collections::HashMap,
     future::Future,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
+
+/// A pack smaller than this is taken apart, and its entries put into the log as they are: a pack of its
+/// own takes whole segments.
+const SMALL_PACK: usize = 512 << 10;
+/// A whole tree is not worth a delta below this size in bytes.
+const SMALL_TREE: usize = 128;
 
 /// One change to a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,53 +53,110 @@ pub struct ReferenceUpdate {
 /// Objects and reference updates that become visible together. Reads see the transaction's own objects.
 pub struct Transaction {
     repository: Repository,
-    objects: HashMap<ObjectId, Object>,
+    objects: HashMap<ObjectId, NewObject>,
+    /// The objects in the order in which they came: bases before their deltas.
+    order: Vec<ObjectId>,
+    trees: RefCell<HashMap<ObjectId, Rc<Tree>>>,
+    packs: Vec<NewPack>,
     updates: Vec<ReferenceUpdate>,
+}
+
+struct NewObject {
+    attributes: Attributes,
+    /// As it is going to be stored.
+    entry: Bytes,
+    /// Its content, where that is at hand.
+    content: Option<Bytes>,
+}
+
+struct NewPack {
+    adopted: Rc<AdoptedPack>,
+    pack: Bytes,
+    index: Bytes,
 }
 
 impl Transaction {
     pub(crate) fn new(repository: Repository) -> Self {
-        Self { repository, objects: HashMap::new(), updates: Vec::new() }
+        Self {
+            repository,
+            objects: HashMap::new(),
+            order: Vec::new(),
+            trees: RefCell::default(),
+            packs: Vec::new(),
+            updates: Vec::new(),
+        }
+    }
+
+    /// The repository it is for.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
     }
 
     /// Adds an object; one that the repository has already costs nothing.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when it is larger than the store reads, [`Error::Malformed`] when it was made to
+    /// collide with another.
     pub fn insert(&mut self, kind: Kind, data: impl Into<Bytes>) -> Result<ObjectId, Error> {
         let data = data.into();
+        if data.len() as u64 > self.repository.core().options.max_object_size {
+            return Err(Error::Limit(format!("an object of {} bytes", data.len())));
+        }
         let id = entry::hash(kind, &data)?;
-        self.objects.insert(id, Object { kind, data });
+        if self.has(&id)? {
+            return Ok(id);
+        }
+        let entry = entry::encode_whole(kind, &data);
+        self.add(
+            id,
+            NewObject { attributes: Attributes::new(kind, None), entry: entry.into(), content: Some(data) },
+        )?;
         Ok(id)
     }
 
     /// Makes the tree that results from `edits` upon `base` (an empty tree when `None`).
     ///
-    /// It is stored as a delta against `base`. A name may appear once in `edits`; an edit may turn a file
-    /// into a directory or back.
+    /// It is stored as a delta against `base` or one of the trees that `base` was made from. A name may
+    /// appear once in `edits`; an edit may turn a file into a directory or back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] when a name cannot be that of an entry or appears twice.
     pub fn edit_tree(&mut self, base: Option<&ObjectId>, edits: &[TreeEdit]) -> Result<ObjectId, Error> {
-        let base = match base {
-            Some(id) => self.tree(id)?,
-            None => Rc::new(Tree::default()),
+        let (base_id, base) = match base {
+            Some(id) => (Some(*id), self.tree(id)?),
+            None => (None, Rc::new(Tree::default())),
         };
-        let mut entries: Vec<(EntryKind, Vec<u8>, ObjectId)> = base
-            .iter()
-            .filter(|entry| !edits.iter().any(|edit| edit.name == entry.name))
-            .map(|entry| (entry.mode.kind(), entry.name.to_vec(), entry.id.to_owned()))
-            .collect();
-        for edit in edits {
-            if let Some((kind, id)) = edit.entry {
-                if !Tree::is_valid_name(&edit.name) {
-                    return Err(Error::InvalidName(String::from_utf8_lossy(&edit.name).into_owned()));
-                }
-                entries.push((kind, edit.name.clone(), id));
-            }
+        let tree = match (base.edit(edits)?, base_id) {
+            (Some(tree), _) => Rc::new(tree),
+            (None, Some(base_id)) => return Ok(base_id),
+            (None, None) => base,
+        };
+        let id = tree.id()?;
+        if !self.has(&id)? {
+            let (entry, step) = self.encode_tree(base_id, &tree)?;
+            let attributes = Attributes::new(Kind::Tree, step);
+            let content = Some(tree.as_bytes().clone());
+            self.add(id, NewObject { attributes, entry: entry.into(), content })?;
         }
-        entries.sort_by(|a, b| {
-            gix_object::tree::name_order(&a.1, a.0 == EntryKind::Tree, &b.1, b.0 == EntryKind::Tree)
-        });
-        let mut encoded = Vec::new();
-        for (kind, name, id) in &entries {
-            encode_entry(&mut encoded, *kind, name, id);
+        self.trees.borrow_mut().insert(id, tree);
+        Ok(id)
+    }
+
+    /// Encodes an edited tree, as a delta where that pays.
+    fn encode_tree(&self, edited: Option<ObjectId>, tree: &Tree) -> Result<(Vec<u8>, Option<u16>), Error> {
+        let content = tree.as_bytes();
+        let whole = |step| Ok((entry::encode_whole(Kind::Tree, content), step));
+        let Some(edited) = edited else { return whole(None) };
+        if content.len() < SMALL_TREE {
+            return whole(None);
         }
-        self.insert(Kind::Tree, encoded)
+        let plan = tree_chain::plan(edited, self)?;
+        let Some((base, base_tree)) = plan.base else { return whole(Some(0)) };
+        let delta = base_tree.delta(tree);
+        if delta.len() > content.len() / 2 {
+            return whole(Some(0));
+        }
+        Ok((entry::encode_delta(base, &delta), Some(plan.step)))
     }
 
     /// Adopts a complete pack (no bases outside it) with its version 2 index; it becomes part of the
@@ -96,31 +167,27 @@ impl Transaction {
     /// # Errors
     /// [`Error::Malformed`] when pack and index are not of a kind or do not belong together.
     pub fn adopt_pack(&mut self, pack: Bytes, index: Bytes) -> Result<(), Error> {
-        let malformed = |error: gix_error::Error| Error::Malformed(format!("pack: {error}"));
-        let index =
-            gix_pack::index::File::from_data(index, "".into(), gix_hash::Kind::Sha1).map_err(malformed)?;
-        let by_offset: BTreeMap<u64, ObjectId> =
-            index.iter().map(|entry| (entry.pack_offset, entry.oid)).collect();
-        for (&start, &id) in &by_offset {
-            let (mut offset, mut deltas) = (start, Vec::new());
-            let kind = loop {
-                let entry = usize::try_from(offset).ok().and_then(|offset| pack.get(offset..));
-                let entry = entry.ok_or_else(|| Error::Malformed("pack index".into()))?;
-                let header = EntryHeader::parse(entry)?;
-                deltas.push(header.inflate(entry, u64::MAX)?.0);
-                offset = match header.content {
-                    EntryContent::Whole(kind) => break kind,
-                    EntryContent::OffsetDelta(distance) => offset.saturating_sub(distance),
-                    EntryContent::ReferenceDelta(base) => {
-                        let at = index.lookup(base).ok_or(Error::NoObject(base))?;
-                        index.pack_offset_at_index(at)
-                    }
-                };
+        let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone())?);
+        if pack.len() >= SMALL_PACK {
+            self.packs.push(NewPack { adopted, pack, index });
+            return Ok(());
+        }
+        for position in adopted.positions()? {
+            let id = adopted.id(position)?;
+            if self.has(&id)? {
+                continue;
+            }
+            let kind = adopted.kind(position, &|id: &oid| Err(Error::NoObject(id.to_owned())))?;
+            let bytes = adopted.entry(position)?;
+            let header = EntryHeader::parse(&bytes)?;
+            let base = match header.content {
+                EntryContent::Whole(_) => None,
+                EntryContent::ReferenceDelta(base) => Some(base),
+                EntryContent::OffsetDelta(distance) => Some(adopted.id(adopted.base(position, distance)?)?),
             };
-            let data = deltas.pop().unwrap_or_default();
-            let base = Object { kind, data: data.into() };
-            let object = entry::resolve(&id, base, deltas.into_iter().rev(), u64::MAX)?;
-            self.objects.insert(id, object);
+            let entry = entry::with_stream(base, kind, header.inflated_size, header.stream(&bytes));
+            let attributes = Attributes::new(kind, None);
+            self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
         }
         Ok(())
     }
@@ -132,59 +199,154 @@ impl Transaction {
 
     /// Submits everything at once. The order of submissions is the order of history.
     ///
-    /// Never blocks: the returned future resolves when the transaction is durable, and drives the shared
-    /// flush when awaited. Dropping it does not take the transaction back. Until then readers do not see
-    /// the change, but [`Repository::latest_reference`] does.
+    /// Does not wait for the device's flush: the returned future resolves when the transaction is durable,
+    /// and drives the shared flush when awaited. Dropping it does not take the transaction back. Until
+    /// then readers do not see the change, but [`Repository::latest_reference`] does.
     ///
     /// # Errors
-    /// [`Error::ReferenceConflict`] when a reference is not as expected, [`Error::DeviceFull`], or
-    /// [`Error::Device`]; then nothing was changed.
-    pub fn submit(self) -> Result<Commit, Error> {
-        let mut core = self.repository.core().borrow_mut();
-        for update in &self.updates {
-            let current = core.references.get(&update.name).copied();
-            if current != update.expected {
-                return Err(Error::ReferenceConflict { name: update.name.clone(), current });
+    /// [`Error::ReferenceConflict`] when a reference is not as expected, [`Error::InvalidName`] and
+    /// [`Error::NameConflict`] when it cannot be named so, [`Error::DeviceFull`], or [`Error::Device`];
+    /// then nothing was changed.
+    pub fn submit(mut self) -> Result<Commit, Error> {
+        let mut objects = Vec::with_capacity(self.order.len());
+        let mut contents = Vec::new();
+        for id in &self.order {
+            let Some(object) = self.objects.remove(id) else { continue };
+            if let Some(content) = object.content {
+                contents.push((*id, object.attributes.kind(), content));
+            }
+            objects.push(EncodedObject { id: *id, attributes: object.attributes, entry: object.entry });
+        }
+        let packs =
+            self.packs.into_iter().map(|new| PackToStore { pack: new.pack, index: new.index }).collect();
+        let core = self.repository.core();
+        let submission = Submission { objects, packs, updates: self.updates };
+        let number = core.submit(self.repository.state(), submission)?;
+        // What was just written is what is read next.
+        for (id, kind, content) in contents {
+            if kind != Kind::Tree {
+                self.repository.cache_object(id, kind, &content);
             }
         }
-        core.objects.extend(self.objects);
-        for update in self.updates {
-            match update.new {
-                Some(id) => core.references.insert(update.name, id),
-                None => core.references.remove(&update.name),
-            };
+        for (id, tree) in self.trees.take() {
+            self.repository.cache_tree(id, &tree);
         }
-        Ok(Commit { done: Ok(()) })
+        Ok(Commit { core: core.clone(), number, polled: false, done: false })
+    }
+
+    fn has(&self, id: &ObjectId) -> Result<bool, Error> {
+        Ok(self.objects.contains_key(id) || self.repository.state().borrow().contains(id)?)
+    }
+
+    fn add(&mut self, id: ObjectId, object: NewObject) -> Result<(), Error> {
+        if u32::try_from(object.entry.len()).is_err() {
+            return Err(Error::Limit(format!("object {id} of {} bytes", object.entry.len())));
+        }
+        self.objects.insert(id, object);
+        self.order.push(id);
+        Ok(())
+    }
+
+    fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
+        if let Some(object) = self.objects.get(id) {
+            return Ok(match &object.content {
+                Some(content) => {
+                    Fetched::Object(Object { kind: object.attributes.kind(), data: content.clone() })
+                }
+                None => Fetched::Entry(object.entry.clone()),
+            });
+        }
+        for new in &self.packs {
+            if let Some(position) = new.adopted.find(id)? {
+                return Ok(Fetched::Pack(new.adopted.clone(), position));
+            }
+        }
+        self.repository.fetch(id)
+    }
+}
+
+impl Lineage for Transaction {
+    fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
+        let Some(object) = self.objects.get(id) else { return self.repository.lineage(id) };
+        let base = match EntryHeader::parse(&object.entry)?.content {
+            EntryContent::ReferenceDelta(base) => Some(base),
+            _ => None,
+        };
+        Ok((Some(object.attributes), base))
+    }
+
+    fn tree_on_chain(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
+        self.tree(id)
     }
 }
 
 impl Objects for Transaction {
     fn object(&self, id: &ObjectId) -> Result<Object, Error> {
-        match self.objects.get(id) {
-            Some(object) => Ok(object.clone()),
-            None => self.repository.object(id),
+        match self.fetch(id)? {
+            Fetched::Object(object) => Ok(object),
+            _ => {
+                fetch::decode(id, &|id: &oid| self.fetch(id), self.repository.core().options.max_object_size)
+            }
         }
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
-        match self.objects.get(id) {
-            Some(object) if object.kind == Kind::Tree => Ok(Rc::new(Tree::decode(object.data.clone())?)),
-            Some(_) => Err(Error::UnexpectedKind(*id)),
-            None => self.repository.tree(id),
+        if let Some(tree) = self.trees.borrow().get(id) {
+            return Ok(tree.clone());
         }
+        if !self.objects.contains_key(id) && self.repository.contains(id) {
+            return self.repository.tree(id);
+        }
+        let object = self.object(id)?;
+        if object.kind != Kind::Tree {
+            return Err(Error::UnexpectedKind(*id));
+        }
+        let tree = Rc::new(Tree::decode(object.data)?);
+        self.trees.borrow_mut().insert(*id, tree.clone());
+        Ok(tree)
     }
 }
 
 /// Resolves when a submitted transaction is durable.
+///
+/// Dropped before that, the transaction stays submitted: it is made durable with the next one, or by
+/// [`Store::sync`](crate::Store::sync) or [`Store::close`](crate::Store::close).
 #[must_use = "the transaction is not durable before this resolves"]
 pub struct Commit {
-    done: Result<(), Error>,
+    core: Rc<Core>,
+    number: u64,
+    polled: bool,
+    done: bool,
+}
+
+impl Commit {
+    /// Waits for all transactions up to a number.
+    pub(crate) fn new(core: Rc<Core>, number: u64) -> Self {
+        Self { core, number, polled: false, done: false }
+    }
 }
 
 impl Future for Commit {
     type Output = Result<(), Error>;
 
-    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(self.done.clone())
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.polled {
+            // Others that are ready to run may submit first, and share the flush.
+            self.polled = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let result = self.core.poll_durable(self.number, context);
+        self.done = result.is_ready();
+        result
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if !self.done {
+            // Nobody may be left to carry the flush on; begin it at least.
+            self.core.begin_flush();
+        }
     }
 }

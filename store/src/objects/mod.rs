@@ -1,7 +1,9 @@
-//! How objects are encoded.
+//! Objects: how they are encoded, found and read.
 
-#![allow(dead_code)] // until the device format uses all of it
-
+pub(crate) mod cache;
 pub(crate) mod delta;
 pub(crate) mod entry;
+pub(crate) mod fetch;
+pub(crate) mod index;
+pub(crate) mod pack;
 pub(crate) mod zlib;

@@ -409,7 +409,7 @@ mod tests {
     fn insert(repository: &Repository, content: &[u8]) -> ObjectId {
         let mut transaction = repository.transaction();
         let id = transaction.insert(Kind::Blob, content.to_vec()).unwrap();
-        transaction.submit().unwrap().now_or_never().unwrap().unwrap();
+        futures_executor::block_on(transaction.submit().unwrap()).unwrap();
         id
     }
 

@@ -291,7 +291,7 @@ mod tests {
             text += &format!("author A <a@b> {time} +0000\ncommitter A <a@b> {time} +0000\n\n{number}\n");
             ids.push(transaction.insert(Kind::Commit, text.into_bytes()).unwrap());
         }
-        transaction.submit().unwrap().now_or_never().unwrap().unwrap();
+        futures_executor::block_on(transaction.submit().unwrap()).unwrap();
         (repository, ids)
     }
 

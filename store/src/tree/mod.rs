@@ -1,5 +1,8 @@
 //! Trees, kept encoded, with an index of their entries.
 
+mod delta;
+mod edit;
+
 use crate::Error;
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};

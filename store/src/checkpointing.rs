@@ -1,0 +1,145 @@
+//! When and how checkpoints are made.
+//!
+//! A checkpoint rides on the group commit: it is written with a batch of frames, the batch's flush makes
+//! it durable, the superblock that names it is written then, and the next flush makes that durable. Only
+//! then may anything that older superblocks need be used again.
+
+use crate::{
+    Error,
+    core::{Core, State},
+    format::{
+        checkpoint::CheckpointWriter,
+        layout::{Extent, SUPERBLOCKS, segments_of},
+        superblock::{CheckpointPlace, LogPosition, Superblock},
+    },
+};
+use std::collections::BTreeSet;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A checkpoint that is written, but that no durable superblock names yet.
+pub(crate) struct PreparedCheckpoint {
+    place: CheckpointPlace,
+    log: LogPosition,
+    generation: u64,
+    /// What only the checkpoint before it needs.
+    released: Vec<Extent>,
+    pub(crate) superblock_written: bool,
+}
+
+impl Core {
+    /// Writes a checkpoint of the state after all sealed frames, if one is due. Nothing may be unsealed.
+    pub(crate) fn prepare_checkpoint_if_due(&self, state: &mut State) -> Result<(), Error> {
+        if state.log.since_checkpoint() < state.checkpoint_due || state.prepared.is_some() {
+            return Ok(());
+        }
+        if !self.prepare_checkpoint(state)? {
+            // No room for it now; try again later. The log alone holds everything.
+            state.checkpoint_due = state.log.since_checkpoint() + self.options.checkpoint_after;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of the state after all sealed frames; false when there is no room for it.
+    fn prepare_checkpoint(&self, state: &mut State) -> Result<bool, Error> {
+        debug_assert!(!state.log.has_open() && state.prepared.is_none());
+        let position = state.log.position();
+        let mut live = BTreeSet::from([position.segment, position.next_segment]);
+        for repository in state.repositories.values() {
+            for record in repository.borrow().index.iter() {
+                let segments = segments_of(record.offset(), record.length().into());
+                // Nearly always one segment, and the one before.
+                live.extend(segments);
+            }
+        }
+        let dead: Vec<u32> = state.data_segments.difference(&live).copied().collect();
+        let mut released = state.space.begin_checkpoint();
+        released.push(state.checkpoint.extent);
+        released.extend(dead.iter().map(|segment| Extent { first: *segment, count: 1 }));
+        let generation = state.generation + 1;
+        let count = state.repositories.len() as u32;
+        let mut writer = CheckpointWriter::new(generation, state.next_repository, &released, count);
+        for repository in state.repositories.values() {
+            let mut repository = repository.borrow_mut();
+            let references = repository.latest_references();
+            let packs: Vec<_> = repository.packs.iter().filter_map(|pack| pack.place()).collect();
+            let (number, name) = (repository.number, repository.name.clone());
+            writer.repository(number, &name, &references, &packs, repository.index.sorted());
+        }
+        let bytes = writer.finish();
+        let extent = Extent::count_for(bytes.len() as u64).and_then(|count| state.space.allocate(count, 0));
+        let Some(extent) = extent else {
+            released.retain(|extent| *extent != state.checkpoint.extent && !dead.contains(&extent.first));
+            released.into_iter().for_each(|extent| state.space.release(extent));
+            return Ok(false);
+        };
+        dead.iter().for_each(|segment| {
+            state.data_segments.remove(segment);
+        });
+        self.disk.write(extent.offset(), &bytes)?;
+        let place = CheckpointPlace { extent, length: bytes.len() as u64, checksum: xxh3_64(&bytes) };
+        state.prepared = Some(PreparedCheckpoint {
+            place,
+            log: position,
+            generation,
+            released,
+            superblock_written: false,
+        });
+        state.log.restart_count();
+        state.removed_since_checkpoint = false;
+        Ok(true)
+    }
+
+    /// The prepared checkpoint is durable if the frames up to its position are: names it in a superblock.
+    pub(crate) fn write_superblock_if_prepared(&self, state: &mut State, flushed: u64) -> Result<(), Error> {
+        let Some(prepared) = &mut state.prepared else { return Ok(()) };
+        if prepared.superblock_written || prepared.log.sequence > flushed + 1 {
+            return Ok(());
+        }
+        let superblock = Superblock {
+            uuid: self.uuid,
+            block_size: self.disk.block_size,
+            capacity: self.capacity,
+            generation: prepared.generation,
+            checkpoint: prepared.place,
+            log: prepared.log,
+        };
+        // Never over the newest: when this write is torn, the other one is whole.
+        let slot = 1 - state.superblock_slot;
+        self.disk.write(SUPERBLOCKS[slot], &superblock.encode())?;
+        prepared.superblock_written = true;
+        Ok(())
+    }
+
+    /// The superblock of the prepared checkpoint is durable.
+    pub(crate) fn install_checkpoint(&self, state: &mut State) {
+        let Some(prepared) = state.prepared.take() else { return };
+        state.space.end_checkpoint(prepared.released);
+        state.checkpoint = prepared.place;
+        state.generation = prepared.generation;
+        state.superblock_slot = 1 - state.superblock_slot;
+        state.checkpoint_due = self.options.checkpoint_after.max(4 * prepared.place.length);
+    }
+
+    /// Makes everything durable and a checkpoint of it, blocking; false when there is no room for one.
+    pub(crate) fn checkpoint_now(&self, state: &mut State) -> Result<bool, Error> {
+        self.flush_now(state)?;
+        while state.prepared.is_some() {
+            self.flush_now(state)?;
+        }
+        if !self.prepare_checkpoint(state)? {
+            return Ok(false);
+        }
+        while state.prepared.is_some() {
+            self.flush_now(state)?;
+        }
+        Ok(true)
+    }
+
+    /// Frees by checkpoints what was given up; false when there is nothing to free.
+    pub(crate) fn reclaim(&self, state: &mut State) -> Result<bool, Error> {
+        // The previous checkpoint itself is always retained, and nothing is gained by replacing it.
+        let worth = state.removed_since_checkpoint
+            || state.space.segments_to_come() > 2 * state.checkpoint.extent.count + 2;
+        Ok(worth && self.checkpoint_now(state)?)
+    }
+}

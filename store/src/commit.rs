@@ -1,0 +1,260 @@
+//! Submitting transactions: all that is checked and decided before anything is visible.
+
+use crate::{
+    Error, ReferenceUpdate,
+    core::{Core, RepositoryState, State, Submitted},
+    format::{
+        layout::Extent,
+        operation::{OBJECT_HEADER, Operation, PackPlace},
+        record::{Attributes, Record},
+    },
+    log::MAX_OPERATION,
+    objects::pack::AdoptedPack,
+};
+use bytes::Bytes;
+use gix_hash::ObjectId;
+use gix_object::Kind;
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A transaction without blobs may be so large and still use the reserve of a full device.
+const SMALL: usize = 64 << 10;
+
+/// An object as it is going to be stored.
+pub(crate) struct EncodedObject {
+    pub(crate) id: ObjectId,
+    pub(crate) attributes: Attributes,
+    pub(crate) entry: Bytes,
+}
+
+/// A pack as it is going to be stored.
+pub(crate) struct PackToStore {
+    pub(crate) pack: Bytes,
+    pub(crate) index: Bytes,
+}
+
+/// What a transaction is made of.
+pub(crate) struct Submission {
+    pub(crate) objects: Vec<EncodedObject>,
+    pub(crate) packs: Vec<PackToStore>,
+    pub(crate) updates: Vec<ReferenceUpdate>,
+}
+
+/// The space that a transaction takes.
+struct Allocation {
+    /// For the log.
+    segments: Vec<Extent>,
+    /// For large objects and packs, in this order.
+    extents: Vec<Extent>,
+}
+
+impl Core {
+    /// Submits a transaction and gives its number.
+    pub(crate) fn submit(
+        &self,
+        repository: &Rc<RefCell<RepositoryState>>,
+        mut submission: Submission,
+    ) -> Result<u64, Error> {
+        self.advance();
+        let state = &mut *self.state.borrow_mut();
+        state.check_writable()?;
+        check_updates(&repository.borrow(), &submission.updates)?;
+        let mut missing = Vec::with_capacity(submission.objects.len());
+        for object in submission.objects {
+            if !repository.borrow().contains(&object.id)? {
+                missing.push(object);
+            }
+        }
+        submission.objects = missing;
+        if submission.objects.is_empty() && submission.packs.is_empty() && submission.updates.is_empty() {
+            return Ok(state.submitted);
+        }
+        let allocation = self.allocate_for(state, &submission)?;
+        self.append(state, repository, submission, allocation).inspect_err(|error| {
+            // The transaction may be in the log in part, without its end; nothing may come after it.
+            state.failure.get_or_insert(error.clone());
+        })
+    }
+
+    /// Finds room for everything, or changes nothing.
+    fn allocate_for(&self, state: &mut State, submission: &Submission) -> Result<Allocation, Error> {
+        let total: usize = submission.objects.iter().map(|object| object.entry.len()).sum();
+        let has_blob = submission.objects.iter().any(|object| object.attributes.kind() == Kind::Blob);
+        let small = !has_blob && submission.packs.is_empty() && total <= SMALL;
+        for _ in 0..3 {
+            let reserve = if small { 0 } else { state.reserve(self.capacity) };
+            if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {
+                return Ok(allocation);
+            }
+            if !self.reclaim(state)? {
+                break;
+            }
+        }
+        Err(Error::DeviceFull)
+    }
+
+    fn append(
+        &self,
+        state: &mut State,
+        repository: &Rc<RefCell<RepositoryState>>,
+        submission: Submission,
+        allocation: Allocation,
+    ) -> Result<u64, Error> {
+        let mut target = repository.borrow_mut();
+        let mut extents = allocation.extents.into_iter();
+        let mut next_extent = || extents.next().ok_or(Error::DeviceFull);
+        let mut spare = allocation.segments.iter().map(|extent| extent.first);
+        for extent in &allocation.segments {
+            state.add_data(*extent);
+        }
+        state.log.append(&Operation::Begin { repository: target.number }.encode(), &mut spare);
+        for EncodedObject { id, attributes, entry } in submission.objects {
+            let length = entry.len() as u32;
+            let offset = if is_large(&entry) {
+                let extent = next_extent()?;
+                self.disk.write(extent.offset(), &entry)?;
+                state.extents_unflushed = true;
+                state.add_data(extent);
+                let offset = extent.offset();
+                let operation = Operation::LargeObject { id, attributes, offset, length };
+                state.log.append(&operation.encode(), &mut spare);
+                offset
+            } else {
+                let operation = Operation::Object { id, attributes, entry: &entry };
+                state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64
+            };
+            target.index.insert(Record::new(&id, offset, length, attributes));
+        }
+        for PackToStore { pack, index } in submission.packs {
+            let place = pack_place(next_extent()?, &pack, &index, self.disk.block_size);
+            self.disk.write(place.extent.offset(), &pack)?;
+            self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+            state.extents_unflushed = true;
+            state.log.append(&Operation::Pack(place).encode(), &mut spare);
+            target.packs.push(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)));
+        }
+        state.submitted += 1;
+        let number = state.submitted;
+        for ReferenceUpdate { name, expected, new } in &submission.updates {
+            let operation = Operation::Reference { name, old: *expected, new: *new };
+            state.log.append(&operation.encode(), &mut spare);
+            target.moved.insert(name.clone(), (number, *new));
+        }
+        state.log.append(&Operation::Commit.encode(), &mut spare);
+        let updates = submission.updates.into_iter().map(|update| (update.name, update.new)).collect();
+        state.queue.push_back(Submitted { number, repository: repository.clone(), updates });
+        Ok(number)
+    }
+
+    /// Appends operations that stand for themselves, and makes them durable, blocking.
+    pub(crate) fn append_now(&self, state: &mut State, operation: &Operation<'_>) -> Result<(), Error> {
+        state.check_writable()?;
+        let (operation, commit) = (operation.encode(), Operation::Commit.encode());
+        let sizes = [operation.len(), commit.len()];
+        let needed = state.log.segments_needed(sizes.into_iter());
+        let mut segments = Vec::new();
+        for _ in 0..needed {
+            let extent = state.space.allocate(1, 0).ok_or(Error::DeviceFull)?;
+            state.add_data(extent);
+            segments.push(extent.first);
+        }
+        let mut spare = segments.into_iter();
+        state.log.append(&operation, &mut spare);
+        state.log.append(&commit, &mut spare);
+        self.flush_now(state)
+    }
+}
+
+fn try_allocate(
+    block_size: u32,
+    state: &mut State,
+    submission: &Submission,
+    reserve: u32,
+) -> Result<Option<Allocation>, Error> {
+    let begin = Operation::Begin { repository: 0 }.encode().len();
+    let objects = submission.objects.iter().map(|object| {
+        if is_large(&object.entry) { OBJECT_HEADER + 8 } else { OBJECT_HEADER + object.entry.len() }
+    });
+    let packs = submission.packs.iter().map(|_| 1 + 40);
+    let references = submission.updates.iter().map(|update| 1 + 1 + 2 + update.name.len() + 40);
+    let sizes = [begin].into_iter().chain(objects).chain(packs).chain(references).chain([1]);
+    let segments = state.log.segments_needed(sizes);
+    let large = submission.objects.iter().filter(|object| is_large(&object.entry));
+    let large = large.map(|object| object.entry.len() as u64);
+    let packs = submission
+        .packs
+        .iter()
+        .map(|pack| (pack.pack.len() as u64).next_multiple_of(block_size.into()) + pack.index.len() as u64);
+    let counts = large.chain(packs).map(|length| Extent::count_for(length).ok_or(Error::DeviceFull));
+    let counts = counts.collect::<Result<Vec<u32>, _>>()?;
+    let mut taken = Vec::new();
+    for count in std::iter::repeat_n(1, segments as usize).chain(counts) {
+        match state.space.allocate(count, reserve) {
+            Some(extent) => taken.push(extent),
+            None => {
+                taken.into_iter().for_each(|extent| state.space.free(extent));
+                return Ok(None);
+            }
+        }
+    }
+    let extents = taken.split_off(segments as usize);
+    Ok(Some(Allocation { segments: taken, extents }))
+}
+
+fn is_large(entry: &[u8]) -> bool {
+    OBJECT_HEADER + entry.len() > MAX_OPERATION
+}
+
+fn pack_place(extent: Extent, pack: &[u8], index: &[u8], block_size: u32) -> PackPlace {
+    PackPlace {
+        extent,
+        pack_length: pack.len() as u64,
+        index_offset: (pack.len() as u64).next_multiple_of(block_size.into()),
+        index_length: index.len() as u64,
+        index_checksum: xxh3_64(index),
+    }
+}
+
+/// Compare-and-swap, and the rules for names.
+fn check_updates(repository: &RepositoryState, updates: &[ReferenceUpdate]) -> Result<(), Error> {
+    if repository.removed {
+        return Err(Error::NoRepository(repository.name.clone()));
+    }
+    let mut names = BTreeSet::new();
+    for update in updates {
+        let name = &update.name;
+        let valid = name.len() <= 1024
+            && name.starts_with("refs/")
+            && gix_validate::reference::name(name.as_str().into()).is_ok();
+        if !valid || !names.insert(name.as_str()) {
+            return Err(Error::InvalidName(name.clone()));
+        }
+        let current = repository.latest(name);
+        if current != update.expected {
+            return Err(Error::ReferenceConflict { name: name.clone(), current });
+        }
+    }
+    let created: Vec<_> =
+        updates.iter().filter(|update| update.expected.is_none() && update.new.is_some()).collect();
+    if created.is_empty() {
+        return Ok(());
+    }
+    // git keeps references as files: one name cannot be the directory of another.
+    let mut all: BTreeSet<String> = repository.latest_references().into_keys().collect();
+    for update in updates {
+        match update.new {
+            Some(_) => all.insert(update.name.clone()),
+            None => all.remove(&update.name),
+        };
+    }
+    for update in created {
+        let below = format!("{}/", update.name);
+        let inside = all.range(below.clone()..).next().filter(|name| name.starts_with(&below)).cloned();
+        let above = update.name.match_indices('/').map(|(at, _)| &update.name[..at]);
+        let above = above.into_iter().find(|name| all.contains(*name)).map(str::to_owned);
+        if let Some(other) = inside.or(above) {
+            return Err(Error::NameConflict { name: update.name.clone(), other });
+        }
+    }
+    Ok(())
+}

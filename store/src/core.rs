@@ -1,0 +1,256 @@
+//! What all handles to a store share.
+
+use crate::{
+    Error, Object, Tree,
+    checkpointing::PreparedCheckpoint,
+    disk::Disk,
+    format::{
+        layout::{Extent, segments_of},
+        secrets::Secrets,
+        superblock::CheckpointPlace,
+    },
+    group_commit::{Flight, Wakers},
+    log::Log,
+    objects::{
+        cache::Cache,
+        fetch::{self, Fetched},
+        index::ObjectIndex,
+        pack::AdoptedPack,
+    },
+    space::Space,
+};
+use bytes::Bytes;
+use gix_hash::{ObjectId, oid};
+use gix_object::Kind;
+use std::{
+    cell::{Ref, RefCell},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
+
+/// How much memory a store may use for what it has decoded, and how often it makes a checkpoint.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Bytes of decoded objects other than trees to keep.
+    pub object_cache: usize,
+    /// Bytes of decoded trees to keep. One tree of 10,000 events takes half a megabyte.
+    pub tree_cache: usize,
+    /// The largest object that is read or written, in bytes.
+    pub max_object_size: u64,
+    /// Bytes of log after which a checkpoint is made, or four times the last checkpoint if that is more.
+    /// Opening the store reads no more log than this.
+    pub checkpoint_after: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            object_cache: 32 << 20,
+            tree_cache: 32 << 20,
+            max_object_size: 256 << 20,
+            checkpoint_after: 8 << 20,
+        }
+    }
+}
+
+/// The inside of a store.
+pub(crate) struct Core {
+    pub(crate) disk: Disk,
+    pub(crate) uuid: u128,
+    pub(crate) seed: u64,
+    pub(crate) capacity: u64,
+    pub(crate) options: OpenOptions,
+    pub(crate) state: RefCell<State>,
+    pub(crate) objects: RefCell<Cache<(u32, ObjectId), Object>>,
+    pub(crate) trees: RefCell<Cache<(u32, ObjectId), Rc<Tree>>>,
+    pub(crate) wakers: Arc<Wakers>,
+}
+
+/// What changes. No borrow of it is held across a call from outside.
+pub(crate) struct State {
+    pub(crate) repositories: BTreeMap<String, Rc<RefCell<RepositoryState>>>,
+    pub(crate) next_repository: u32,
+    pub(crate) secrets: Secrets,
+    pub(crate) secrets_generation: u64,
+    pub(crate) log: Log,
+    pub(crate) space: Space,
+    /// The segments that hold log or large objects.
+    pub(crate) data_segments: BTreeSet<u32>,
+    /// Number of the last submitted transaction.
+    pub(crate) submitted: u64,
+    /// Number of the last durable transaction.
+    pub(crate) durable: u64,
+    /// Submitted transactions that are not durable, oldest first.
+    pub(crate) queue: VecDeque<Submitted>,
+    /// Whether data was written to extents that the frames to come refer to.
+    pub(crate) extents_unflushed: bool,
+    /// The flush under way.
+    pub(crate) flight: Option<Flight>,
+    /// The checkpoint that the next mount starts from.
+    pub(crate) checkpoint: CheckpointPlace,
+    pub(crate) generation: u64,
+    /// Which of the two superblocks is the newest.
+    pub(crate) superblock_slot: usize,
+    /// The checkpoint under way.
+    pub(crate) prepared: Option<PreparedCheckpoint>,
+    /// Bytes of log after which the next checkpoint is due.
+    pub(crate) checkpoint_due: u64,
+    /// Whether a repository was removed since: its segments can be freed.
+    pub(crate) removed_since_checkpoint: bool,
+    /// The device failed; nothing more is written.
+    pub(crate) failure: Option<Error>,
+    /// What the mount found that an operator should know.
+    pub(crate) notices: Vec<String>,
+}
+
+/// A submitted transaction that is not durable yet.
+pub(crate) struct Submitted {
+    pub(crate) number: u64,
+    pub(crate) repository: Rc<RefCell<RepositoryState>>,
+    pub(crate) updates: Vec<(String, Option<ObjectId>)>,
+}
+
+/// One repository.
+#[derive(Default)]
+pub(crate) struct RepositoryState {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    /// The durable references.
+    pub(crate) references: BTreeMap<String, ObjectId>,
+    /// References that transactions not yet durable have moved, and the last such transaction.
+    pub(crate) moved: HashMap<String, (u64, Option<ObjectId>)>,
+    pub(crate) index: ObjectIndex,
+    pub(crate) packs: Vec<Rc<AdoptedPack>>,
+    pub(crate) removed: bool,
+}
+
+impl RepositoryState {
+    /// A reference as of the last submitted transaction.
+    pub(crate) fn latest(&self, name: &str) -> Option<ObjectId> {
+        match self.moved.get(name) {
+            Some((_, id)) => *id,
+            None => self.references.get(name).copied(),
+        }
+    }
+
+    /// All references as of the last submitted transaction.
+    pub(crate) fn latest_references(&self) -> BTreeMap<String, ObjectId> {
+        let mut references = self.references.clone();
+        for (name, (_, id)) in &self.moved {
+            match id {
+                Some(id) => references.insert(name.clone(), *id),
+                None => references.remove(name),
+            };
+        }
+        references
+    }
+
+    pub(crate) fn contains(&self, id: &oid) -> Result<bool, Error> {
+        if self.index.get(id).is_some() {
+            return Ok(true);
+        }
+        for pack in &self.packs {
+            if pack.find(id)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl State {
+    /// Fails when the store takes no more writes.
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
+        self.failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Segments that transactions with new files leave free, so that deletions, the log's own needs and
+    /// checkpoints go on when the device is full.
+    pub(crate) fn reserve(&self, capacity: u64) -> u32 {
+        let segments = segments_of(0, capacity).len() as u32;
+        let checkpoint = self.checkpoint.extent.count.saturating_add(1);
+        (segments / 64).clamp(1, 32).saturating_add(checkpoint.saturating_mul(2)).min(segments / 4)
+    }
+
+    /// Notes that the segments of an extent hold data.
+    pub(crate) fn add_data(&mut self, extent: Extent) {
+        self.data_segments.extend(extent.segments());
+    }
+}
+
+impl Core {
+    /// Bytes of the log or of a large object, whether on the device already or not.
+    pub(crate) fn read_data(&self, offset: u64, length: u32) -> Result<Bytes, Error> {
+        if let Some(bytes) = self.state.borrow().log.read(offset, length as usize) {
+            return Ok(bytes);
+        }
+        self.disk.read(offset, length as usize)
+    }
+
+    /// Finds an object of a repository.
+    pub(crate) fn fetch(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Fetched, Error> {
+        let state = repository.borrow();
+        if let Some(object) = self.objects.borrow_mut().get(&(state.number, id.to_owned())) {
+            return Ok(Fetched::Object(object));
+        }
+        if let Some(tree) = self.trees.borrow_mut().get(&(state.number, id.to_owned())) {
+            return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.as_bytes().clone() }));
+        }
+        self.fetch_encoded(state, id)
+    }
+
+    /// Finds an object of a repository as it is stored.
+    pub(crate) fn fetch_encoded(&self, state: Ref<'_, RepositoryState>, id: &oid) -> Result<Fetched, Error> {
+        if let Some(record) = state.index.get(id) {
+            return self.read_data(record.offset(), record.length()).map(Fetched::Entry).map_err(|error| {
+                match error {
+                    Error::Malformed(reason) => Error::Damaged { id: id.to_owned(), reason },
+                    other => other,
+                }
+            });
+        }
+        for pack in &state.packs {
+            if let Some(position) = pack.find(id)? {
+                return Ok(Fetched::Pack(pack.clone(), position));
+            }
+        }
+        Err(Error::NoObject(id.to_owned()))
+    }
+
+    /// An object, from the cache or from the device.
+    pub(crate) fn object(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Object, Error> {
+        let key = (repository.borrow().number, id.to_owned());
+        match self.fetch(repository, id)? {
+            Fetched::Object(object) => Ok(object),
+            _ => {
+                let fetch = |id: &oid| self.fetch(repository, id);
+                let object = fetch::decode(id, &fetch, self.options.max_object_size)?;
+                if object.kind != Kind::Tree {
+                    self.objects.borrow_mut().insert(key, object.clone(), object.data.len());
+                }
+                Ok(object)
+            }
+        }
+    }
+
+    /// A tree, from the cache or from the device.
+    pub(crate) fn tree(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Rc<Tree>, Error> {
+        let key = (repository.borrow().number, id.to_owned());
+        if let Some(tree) = self.trees.borrow_mut().get(&key) {
+            return Ok(tree);
+        }
+        let object = self.object(repository, id)?;
+        if object.kind != Kind::Tree {
+            return Err(Error::UnexpectedKind(key.1));
+        }
+        let tree = Rc::new(Tree::decode(object.data)?);
+        self.cache_tree(key, &tree);
+        Ok(tree)
+    }
+
+    pub(crate) fn cache_tree(&self, key: (u32, ObjectId), tree: &Rc<Tree>) {
+        let bytes = tree.as_bytes().len() + 4 * tree.len();
+        self.trees.borrow_mut().insert(key, tree.clone(), bytes);
+    }
+}

@@ -1,0 +1,45 @@
+//! Reads of any byte range over a device that is read in blocks.
+
+use crate::Error;
+use bytes::Bytes;
+use kalends_block_backend::BlockDevice;
+use std::rc::Rc;
+
+/// A device, with the block size that the store was formatted for.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    pub(crate) device: Rc<dyn BlockDevice>,
+    pub(crate) block_size: u32,
+}
+
+impl Disk {
+    /// Reads any range.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, Error> {
+        let block = u64::from(self.block_size);
+        let start = offset / block * block;
+        let beyond = || Error::Malformed(format!("{length} bytes at {offset} lie beyond the device"));
+        let end = offset.checked_add(length as u64).ok_or_else(beyond)?.div_ceil(block) * block;
+        if end > self.device.capacity() {
+            return Err(beyond());
+        }
+        let mut buffer = vec![0; (end - start) as usize];
+        self.device.read(start, &mut buffer)?;
+        let skip = (offset - start) as usize;
+        Ok(Bytes::from(buffer).slice(skip..skip + length))
+    }
+
+    /// Writes from the start of a block; the rest of the last block is filled with zeros.
+    pub(crate) fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
+        let block = self.block_size as usize;
+        let whole = data.len() / block * block;
+        if whole > 0 {
+            self.device.write(offset, &data[..whole])?;
+        }
+        if whole < data.len() {
+            let mut last = vec![0; block];
+            last[..data.len() - whole].copy_from_slice(&data[whole..]);
+            self.device.write(offset + whole as u64, &last)?;
+        }
+        Ok(())
+    }
+}

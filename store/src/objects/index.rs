@@ -1,0 +1,110 @@
+//! Which objects a repository has, and where: 32 bytes an object, and an eighth more for new ones.
+
+use crate::format::record::Record;
+use gix_hash::oid;
+use std::collections::HashMap;
+
+/// New records are kept aside until there are so many of them, or an eighth of all.
+const MIN_RECENT: usize = 1024;
+
+/// The index of a repository.
+#[derive(Default)]
+pub(crate) struct ObjectIndex {
+    sorted: Vec<Record>,
+    recent: HashMap<[u8; 20], Record>,
+}
+
+impl ObjectIndex {
+    /// An index of records that are sorted by id.
+    pub(crate) fn from_sorted(sorted: Vec<Record>) -> Self {
+        debug_assert!(sorted.is_sorted_by(|a, b| a.id_bytes() < b.id_bytes()));
+        Self { sorted, recent: HashMap::new() }
+    }
+
+    pub(crate) fn get(&self, id: &oid) -> Option<Record> {
+        let key: [u8; 20] = id.as_bytes().try_into().ok()?;
+        if let Some(record) = self.recent.get(&key) {
+            return Some(*record);
+        }
+        let at = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)).ok()?;
+        self.sorted.get(at).copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len() + self.recent.len()
+    }
+
+    /// Adds an object, unless it is there already.
+    pub(crate) fn insert(&mut self, record: Record) {
+        if self.get(&record.id()).is_some() {
+            return;
+        }
+        self.recent.insert(*record.id_bytes(), record);
+        if self.recent.len() > MIN_RECENT.max(self.sorted.len() / 8) {
+            self.merge();
+        }
+    }
+
+    /// All records, sorted by id.
+    pub(crate) fn sorted(&mut self) -> &[Record] {
+        self.merge();
+        &self.sorted
+    }
+
+    /// All records, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.sorted.iter().chain(self.recent.values())
+    }
+
+    /// Merges the recent records into the sorted ones, from the end, in place.
+    fn merge(&mut self) {
+        let mut recent: Vec<Record> = self.recent.drain().map(|(_, record)| record).collect();
+        let Some(&filler) = recent.first() else { return };
+        recent.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
+        let mut old = self.sorted.len();
+        self.sorted.reserve_exact(recent.len());
+        self.sorted.resize(old + recent.len(), filler);
+        let mut free = self.sorted.len();
+        while let Some(last) = recent.last() {
+            free -= 1;
+            if old > 0 && self.sorted[old - 1].id_bytes() > last.id_bytes() {
+                old -= 1;
+                self.sorted[free] = self.sorted[old];
+            } else {
+                self.sorted[free] = *last;
+                recent.pop();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::record::Attributes;
+    use gix_hash::ObjectId;
+    use gix_object::Kind;
+
+    fn record(number: u32) -> Record {
+        let id = gix_object::compute_hash(gix_hash::Kind::Sha1, Kind::Blob, &number.to_le_bytes()).unwrap();
+        Record::new(&id, u64::from(number) << 4, number, Attributes::new(Kind::Blob, None))
+    }
+
+    #[test]
+    fn every_inserted_object_is_found_across_merges() {
+        let mut index = ObjectIndex::default();
+        for number in 0..20_000 {
+            index.insert(record(number));
+            index.insert(record(number / 2));
+        }
+        assert_eq!(index.len(), 20_000);
+        for number in 0..20_000 {
+            assert_eq!(index.get(&record(number).id()), Some(record(number)));
+        }
+        assert_eq!(index.get(&record(20_001).id()), None);
+        assert_eq!(index.get(&ObjectId::Sha1([0; 20])), None);
+        assert_eq!(index.iter().count(), 20_000);
+        assert!(index.sorted().is_sorted_by(|a, b| a.id_bytes() < b.id_bytes()));
+        assert_eq!(index.sorted().len(), 20_000);
+    }
+}

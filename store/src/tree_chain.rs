@@ -1,0 +1,81 @@
+//! Which tree an edited tree is stored as a delta against.
+//!
+//! A delta against the tree before is smallest, but makes chains as long as the history; a whole tree now
+//! and then costs its size each time. So the trees of a directory are numbered by steps, and step `n` is a
+//! delta against step `n - RADIX^k`, where `k` is the number of zero digits that `n` ends with in base
+//! [`RADIX`]. Chains then have at most `(RADIX - 1) · digits` deltas, a delta holds `RADIX^k` edits, which
+//! is few on average, and a whole tree is written once in [`LAST_STEP`] steps. Step 0 is a whole tree, or
+//! whatever came by a push.
+
+use crate::{Error, Tree, format::record::Attributes};
+use gix_hash::{ObjectId, oid};
+use std::rc::Rc;
+
+/// See above; `docs/store-format.md` has the measurement behind it.
+pub(crate) const RADIX: u16 = 8;
+/// The last step of a chain: the next tree is whole again.
+pub(crate) const LAST_STEP: u16 = RADIX.pow(4) - 1;
+/// The longest chain of a tree that was pushed on which steps are built.
+const MAX_FOREIGN_CHAIN: usize = 24;
+
+/// How to store a tree.
+pub(crate) struct Plan {
+    /// The tree it is a delta against; whole when there is none.
+    pub(crate) base: Option<(ObjectId, Rc<Tree>)>,
+    /// Its own step.
+    pub(crate) step: u16,
+}
+
+/// What the plan is made from.
+pub(crate) trait Lineage {
+    /// Attributes of an object stored by itself, and the base of its delta.
+    fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error>;
+
+    /// A tree.
+    fn tree_on_chain(&self, id: &ObjectId) -> Result<Rc<Tree>, Error>;
+}
+
+/// Plans a tree that was edited from `edited`.
+pub(crate) fn plan(edited: ObjectId, source: &dyn Lineage) -> Result<Plan, Error> {
+    const WHOLE: Plan = Plan { base: None, step: 0 };
+    let Some((ancestor, step)) = predecessor(edited, source)? else { return Ok(WHOLE) };
+    if step >= LAST_STEP {
+        return Ok(WHOLE);
+    }
+    let next = step + 1;
+    let mut unit = 1;
+    while next.is_multiple_of(unit * RADIX) {
+        unit *= RADIX;
+    }
+    let target = next - unit;
+    let mut base = ancestor;
+    // The chain of the predecessor passes through the target: its steps clear digits from the right.
+    for _ in 0..usize::from(RADIX) * 6 {
+        let (attributes, below) = source.lineage(&base)?;
+        let step = attributes.and_then(Attributes::step);
+        if step == Some(target) || (target == 0 && (step.is_none() || below.is_none())) {
+            return Ok(Plan { base: Some((base, source.tree_on_chain(&base)?)), step: next });
+        }
+        let Some(below) = below else { break };
+        base = below;
+    }
+    Ok(WHOLE)
+}
+
+/// The nearest tree on the chain that has a step, and its step: a pushed tree is passed over if there is
+/// one below it. `None` when the chain is too long to build on.
+fn predecessor(edited: ObjectId, source: &dyn Lineage) -> Result<Option<(ObjectId, u16)>, Error> {
+    let mut id = edited;
+    for _ in 0..=MAX_FOREIGN_CHAIN {
+        let (attributes, below) = source.lineage(&id)?;
+        if let Some(step) = attributes.and_then(Attributes::step) {
+            return Ok(Some((id, step)));
+        }
+        match below {
+            Some(below) => id = below,
+            // A chain of pushed trees only: build on the one at hand.
+            None => return Ok(Some((edited, 0))),
+        }
+    }
+    Ok(None)
+}
