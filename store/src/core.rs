@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) next_repository: u32,
     pub(crate) secrets: Secrets,
     pub(crate) secrets_generation: u64,
+    /// A slot that holds the newest secrets whole.
+    pub(crate) secrets_slot: usize,
     pub(crate) log: Log,
     pub(crate) space: Space,
     /// The segments that hold log or large objects.
