@@ -1,12 +1,13 @@
 //! What a PUT costs on the device: bytes written, and commits a second against the device's own rate.
 //!
-//! `cargo bench -p kalends-store --bench put -- [ENTRIES…]`, on the file system of `KALENDS_BENCH_DIR` or of
-//! the directory for temporary files. Prints tables in Markdown.
+//! `cargo bench -p kalends-store --bench put -- [--memory] [ENTRIES…]`, on the file system of
+//! `KALENDS_BENCH_DIR` or of the directory for temporary files; with `--memory` on a device in memory, for
+//! bytes and processor time alone. Prints tables in Markdown.
 
 use flate2::{Compression, write::ZlibEncoder};
 use futures_executor::block_on;
 use futures_util::future::join_all;
-use kalends_block_backend::{BlockDevice, DeviceError, Durability, FileDevice, FlushFuture};
+use kalends_block_backend::{BlockDevice, DeviceError, Durability, FileDevice, FlushFuture, MemoryDevice};
 use kalends_store::{
     EntryKind, FormatOptions, Kind, ObjectId, Objects, ReferenceUpdate, Repository, Store, TreeEdit,
 };
@@ -29,7 +30,7 @@ const APPENDS: u64 = 1000;
 
 /// A device that counts what is written.
 struct Counting {
-    inner: FileDevice,
+    inner: Box<dyn BlockDevice>,
     bytes: Cell<u64>,
     flushes: Cell<u64>,
 }
@@ -162,40 +163,73 @@ fn device_rate(path: &Path) -> f64 {
     APPENDS as f64 / start.elapsed().as_secs_f64()
 }
 
-fn measure(entries: usize) {
-    let file = scratch("put");
-    let inner = FileDevice::create(&file.0, 4 << 30).unwrap();
+/// Processor time of this thread so far, in nanoseconds (proc_pid_schedstat).
+fn processor_time() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// What one measurement gave.
+struct Rates {
+    bytes: f64,
+    flushes: f64,
+    milliseconds: f64,
+    rate: f64,
+}
+
+/// Changes events of a calendar, so many at once.
+fn change(
+    device: &Counting,
+    repository: &Repository,
+    entries: usize,
+    first: usize,
+    together: usize,
+) -> Rates {
+    let (bytes, flushes) = (device.bytes.get(), device.flushes.get());
+    let (start, processor) = (Instant::now(), processor_time());
+    for round in 0..PUTS / together {
+        let puts = (0..together).map(|client| {
+            let number = round * together + client;
+            // In no order of the directory.
+            put(repository, number * 7919 % entries, event(first + number))
+        });
+        let puts: Vec<_> = puts.collect();
+        block_on(join_all(puts)).into_iter().for_each(|result| result.unwrap());
+    }
+    let puts = PUTS as f64;
+    Rates {
+        bytes: (device.bytes.get() - bytes) as f64 / puts,
+        flushes: (device.flushes.get() - flushes) as f64 / puts,
+        milliseconds: (processor_time() - processor) / 1e6 / puts,
+        rate: puts / start.elapsed().as_secs_f64(),
+    }
+}
+
+fn measure(entries: usize, memory: bool) {
+    let (file, append) = (scratch("put"), scratch("append"));
+    let inner: Box<dyn BlockDevice> = match memory {
+        true => Box::new(MemoryDevice::new(1 << 30)),
+        false => Box::new(FileDevice::create(&file.0, 4 << 30).unwrap()),
+    };
     let device = Rc::new(Counting { inner, bytes: Cell::new(0), flushes: Cell::new(0) });
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("ada").unwrap();
     fill(&repository, entries);
     store.close().unwrap();
-    let append = device_rate(&scratch("append").0);
-
-    let before = device.bytes.get();
-    let start = Instant::now();
-    for number in 0..PUTS {
-        // An event is changed now and then, in no order of the directory.
-        block_on(put(&repository, number * 7919 % entries, event(entries + number))).unwrap();
+    let alone = change(&device, &repository, entries, entries, 1);
+    let Rates { bytes, milliseconds, .. } = alone;
+    if memory {
+        return println!("| {entries} | {bytes:.0} | {milliseconds:.2} |");
     }
-    let alone = PUTS as f64 / start.elapsed().as_secs_f64();
-    let bytes = (device.bytes.get() - before) as f64 / PUTS as f64;
-
-    let (before, start) = (device.flushes.get(), Instant::now());
-    for round in 0..PUTS / TOGETHER {
-        let puts = (0..TOGETHER).map(|client| {
-            let number = round * TOGETHER + client;
-            put(&repository, number * 7919 % entries, event(2 * entries + PUTS + number))
-        });
-        let puts: Vec<_> = puts.collect();
-        block_on(join_all(puts)).into_iter().for_each(|result| result.unwrap());
-    }
-    let together = PUTS as f64 / start.elapsed().as_secs_f64();
-    let flushes = (device.flushes.get() - before) as f64 / PUTS as f64;
+    let append = device_rate(&append.0);
+    let together = change(&device, &repository, entries, entries + PUTS, TOGETHER);
     println!(
-        "| {entries} | {bytes:.0} | {append:.0} | {alone:.0} | {:.2} | {together:.0} | {:.2} | {flushes:.3} |",
-        alone / append,
-        together / append
+        "| {entries} | {bytes:.0} | {milliseconds:.2} | {append:.0} | {:.0} | {:.2} | {:.0} | {:.2} | {:.3} |",
+        alone.rate,
+        alone.rate / append,
+        together.rate,
+        together.rate / append,
+        together.flushes,
     );
 }
 
@@ -221,16 +255,23 @@ fn compression() {
 }
 
 fn main() {
+    let memory = std::env::args().any(|argument| argument == "--memory");
     let given = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let mut sizes: Vec<usize> = given.collect();
     if sizes.is_empty() {
         sizes = vec![100, 1000, 10_000, 100_000];
     }
-    println!(
-        "| events in the calendar | bytes a PUT | append + flush a second | PUTs a second, one client | ratio | \
-         {TOGETHER} clients | ratio | flushes a PUT |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
-    );
-    sizes.into_iter().for_each(measure);
+    match memory {
+        true => {
+            println!("| events in the calendar | bytes a PUT | processor ms a PUT |\n| --- | --- | --- |")
+        }
+        false => println!(
+            "| events in the calendar | bytes a PUT | processor ms a PUT | append + flush a second | PUTs a \
+             second, one client | ratio | {TOGETHER} clients | ratio | flushes a PUT |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        ),
+    }
+    sizes.into_iter().for_each(|entries| measure(entries, memory));
     println!();
     compression();
 }
