@@ -1,7 +1,7 @@
 //! A repository at one commit, as directories and files with their meaning to WebDAV.
 
 use crate::{
-    collection::{COLLECTION_FILE, Collection, is_ics},
+    collection::{COLLECTION_FILE, Collection, CollectionKind, is_ics},
     collection_cache::CollectionCache,
 };
 use kalends_store::{EntryKind, Error, ObjectId, Objects, Tree, TreeEntry};
@@ -95,10 +95,18 @@ impl<'a> Snapshot<'a> {
         self.objects
     }
 
-    /// The directory at the root.
+    /// The directory at the root: a calendar home, so no calendar itself.
     pub(crate) fn root(&self) -> Result<Rc<Directory>, Error> {
         match self.root {
-            Some(id) => self.directory(id),
+            Some(id) => {
+                let directory = self.directory(id)?;
+                if !directory.collection.is_calendar() {
+                    return Ok(directory);
+                }
+                let mut home = (*directory).clone();
+                Rc::make_mut(&mut home.collection).kind = CollectionKind::Collection;
+                Ok(Rc::new(home))
+            }
             None => Ok(Rc::new(Directory {
                 id: Tree::default().id()?,
                 tree: Rc::new(Tree::default()),
