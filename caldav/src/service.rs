@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub struct ServiceOptions {
     /// The name clients reach the server by.
     pub hostname: String,
+    /// The certificate (PEM) that clients must trust, where the server signs its own.
+    pub authority: Option<String>,
 }
 
 /// CalDAV, git and web pages over one store. Cloning is cheap and gives the same service.
@@ -47,14 +49,17 @@ impl Service {
         if path.starts_with("/.well-known/caldav") {
             return dav::well_known();
         }
-        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") {
-            return web::handle(self, request).await;
+        let is_overview = path == web::OVERVIEW;
+        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") && !is_overview {
+            return web::handle(self, &request);
         }
         let user = match self.realm.authenticate(request.headers(), request.extensions().get()).await {
             Ok(user) => user,
             Err(error) => return unauthenticated(&error),
         };
-        if path.starts_with("/git/") {
+        if is_overview {
+            web::handle_overview(self, &user, &request)
+        } else if path.starts_with("/git/") {
             git_http::handle(self, &user, request).await
         } else {
             dav::handle(self, &user, request).await
