@@ -1,5 +1,7 @@
 //! WebDAV and CalDAV, over a service in this process.
 
+mod discovery;
 mod multistatus;
 mod propfind;
+mod proppatch;
 mod server;
