@@ -156,7 +156,7 @@ fn other_collections_are_pages_of_escaped_links() {
 #[test]
 fn homes_of_others_are_not_found() {
     let server = Server::new();
-    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "MKCOL", "MKCALENDAR"] {
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "MKCOL", "MKCALENDAR", "COPY", "MOVE"] {
         let headers = [("destination", "/dav/calendars/bob/x")];
         server.send_as("bob", method, CALENDAR, &headers, "").expect(404);
         server.send_as("bob", method, "/dav/calendars/ada/new", &headers, "").expect(404);

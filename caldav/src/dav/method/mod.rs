@@ -16,6 +16,7 @@ mod mkcol;
 mod options;
 mod put;
 mod range;
+mod survey;
 mod target;
 
 pub(super) use copy_move::copy_or_move;
