@@ -15,7 +15,7 @@ fn a_file_is_given_as_it_was_put_with_its_type_length_and_tag() {
         assert_eq!(answer.text(), if method == "GET" { &text } else { "" });
         assert_eq!(answer.header("etag"), tag);
         assert_eq!(answer.header("content-length"), text.len().to_string());
-        assert_eq!(answer.header("content-type"), "text/calendar; charset=utf-8; component=VEVENT");
+        assert_eq!(answer.header("content-type"), "text/calendar; charset=utf-8");
         assert_eq!(answer.header("last-modified"), "");
     }
     server.get(&format!("{LUNCH}/")).expect(404);
@@ -87,7 +87,7 @@ fn a_calendar_is_one_stream_with_each_time_zone_once() {
     server.commit(
         "ada",
         &[
-            ("work/.collection.toml", Some("type = \"calendar\"\ndisplayname = \"Work; and more\"\n")),
+            ("work/.collection.toml", Some("type = \"calendar\"\ndisplay-name = \"Work; and more\"\n")),
             ("work/a.ics", Some(&zoned("a"))),
             ("work/b.ics", Some(&zoned("b"))),
             ("work/broken.ics", Some("BEGIN:VCALENDAR")),
@@ -129,7 +129,7 @@ fn a_large_calendar_comes_in_pieces() {
 #[test]
 fn other_collections_are_pages_of_escaped_links() {
     let server = Server::new();
-    let toml = "type = \"collection\"\ndisplayname = \"<b>Notes</b>\"\n";
+    let toml = "type = \"collection\"\ndisplay-name = \"<b>Notes</b>\"\n";
     server.commit("ada", &[("notes/.collection.toml", Some(toml)), ("notes/a <i>.txt", Some("text"))]);
     let answer = server.get("/dav/calendars/ada/notes/").expect(200);
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");

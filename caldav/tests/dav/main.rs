@@ -4,6 +4,8 @@ mod copy_move;
 mod delete;
 mod get;
 mod mkcol;
+mod multistatus;
 mod options;
+mod propfind;
 mod put;
 mod server;

@@ -48,8 +48,8 @@ fn a_body_that_is_not_understood_is_415() {
     server.send("MKCOL", path, &[], "afafafaf").expect(415);
     server.send("MKCALENDAR", path, &[("content-type", "text/plain")], "a").expect(415);
     server.send("MKCOL", path, &[XML], "<a").expect(400);
-    server.send("MKCOL", path, &[XML], "<a/>").expect(400);
-    server.send("MKCALENDAR", path, &[XML], "<a/>").expect(400);
+    server.send("MKCOL", path, &[XML], "<a/>").expect(415);
+    server.send("MKCALENDAR", path, &[XML], "<a/>").expect(415);
     server.get(path).expect(404);
 }
 

@@ -84,7 +84,7 @@ fn file_response(
         // RFC 9110 §14.2: ranges are for GET only.
         _ => ByteRange::Whole,
     };
-    let media_type = content_type::of_file(file, &data);
+    let media_type = content_type::of_file(file);
     let mut response = Response::new(empty());
     let (status, part, content_range) = match range {
         ByteRange::Whole => (StatusCode::OK, data, None),

@@ -3,13 +3,13 @@
 use super::{conditions::Conditions, edit::Edit, message, options::not_allowed, target::Target};
 use crate::{
     RequestBody, ResponseBody, Service,
-    collection::{Collection, CollectionKind},
+    collection::Collection,
     dav::{
         DavError, bare,
         home::Home,
         location::{HomePath, Location},
         properties, read_xml,
-        xml::{CALDAV, DAV, Element},
+        xml::{CALDAV, Element},
     },
     realm::User,
     snapshot::Snapshot,
@@ -31,13 +31,10 @@ pub(in crate::dav) async fn mkcol(
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let body = body(request).await?;
     let mut collection = Collection::plain();
-    if let Some(body) = &body {
-        if !body.is(DAV, "mkcol") {
-            let reason = "the body of MKCOL must be a DAV:mkcol";
-            return Err(DavError::new(StatusCode::BAD_REQUEST, reason));
-        }
-        collection.kind = kind(body)?;
-        properties::set_initial(&mut collection, body)?;
+    if let Some(body) = &body
+        && let Err(not_made) = properties::set_initial(&mut collection, body)
+    {
+        return Ok(not_made.into_response(&HomePath { slash: true, ..path.clone() }.href()));
     }
     let home = home.latest()?;
     if path.segments.is_empty() {
@@ -68,9 +65,11 @@ pub(in crate::dav) async fn mkcalendar(
     if let Some(body) = &body {
         if !body.is(CALDAV, "mkcalendar") {
             let reason = "the body of MKCALENDAR must be a CALDAV:mkcalendar";
-            return Err(DavError::new(StatusCode::BAD_REQUEST, reason));
+            return Err(DavError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason));
         }
-        properties::set_initial(&mut collection, body)?;
+        if let Err(not_made) = properties::set_initial(&mut collection, body) {
+            return Ok(not_made.into_response(&HomePath { slash: true, ..path.clone() }.href()));
+        }
     }
     let home = home.latest()?;
     let must_be_null = || {
@@ -111,38 +110,6 @@ async fn body(request: Request<RequestBody>) -> Result<Option<Element>, DavError
         }
         body => body,
     }
-}
-
-/// The type that a MKCOL body asks for.
-///
-/// # Errors
-/// 403 with `DAV:valid-resourcetype` (RFC 5689 §3.1) for a type that this server does not have.
-fn kind(body: &Element) -> Result<CollectionKind, DavError> {
-    let invalid = |reason: String| Err(DavError::dav(StatusCode::FORBIDDEN, "valid-resourcetype", reason));
-    let properties = body.elements_named(DAV, "set").flat_map(|set| set.elements_named(DAV, "prop"));
-    let Some(resourcetype) = properties.filter_map(|prop| prop.element(DAV, "resourcetype")).last() else {
-        return Ok(CollectionKind::Collection);
-    };
-    let mut kind = CollectionKind::Collection;
-    let mut is_collection = false;
-    for element in resourcetype.elements() {
-        if element.is(DAV, "collection") {
-            is_collection = true;
-        } else if element.is(CALDAV, "calendar") {
-            kind = CollectionKind::Calendar;
-        } else {
-            let name = &element.name;
-            return invalid(format!(
-                "there are no resources of type {{{}}}{}",
-                name.namespace(),
-                name.local()
-            ));
-        }
-    }
-    if !is_collection {
-        return invalid("DAV:resourcetype must have DAV:collection".into());
-    }
-    Ok(kind)
 }
 
 fn find(home: &Home, path: &HomePath, headers: &HeaderMap) -> Result<Target, DavError> {
