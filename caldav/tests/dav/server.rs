@@ -53,7 +53,7 @@ impl Server {
         for user in ["ada", "bob"] {
             realm.set_password(user, "a-secret").unwrap();
         }
-        let options = ServiceOptions { hostname: "localhost".into() };
+        let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
         let service = Service::new(store.clone(), realm, options);
         Self { service, store }
     }

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, header};
 use kalends_store::ObjectId;
 
 /// The conditions of a request.
-pub(super) struct Conditions {
+pub(in crate::dav) struct Conditions {
     if_match: Option<EntityTags>,
     if_none_match: Option<EntityTags>,
     if_header: Option<IfHeader>,
@@ -34,7 +34,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 400 for headers that cannot be read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
+    pub(in crate::dav) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
         Ok(Self {
             if_match: EntityTags::of(headers, &header::IF_MATCH)?,
             if_none_match: EntityTags::of(headers, &header::IF_NONE_MATCH)?,
@@ -68,7 +68,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 when they do not hold.
-    pub(super) fn check(&self, home: &Home, current: Option<ObjectId>) -> Result<(), DavError> {
+    pub(in crate::dav) fn check(&self, home: &Home, current: Option<ObjectId>) -> Result<(), DavError> {
         let reason = match self.evaluate(home, current)? {
             Verdict::Go => return Ok(()),
             Verdict::Unchanged => "If-None-Match: the resource exists already",
