@@ -2,10 +2,12 @@
 
 mod copy_move;
 mod delete;
+mod discovery;
 mod get;
 mod mkcol;
 mod multistatus;
 mod options;
 mod propfind;
+mod proppatch;
 mod put;
 mod server;
