@@ -81,7 +81,7 @@ fn change(
     instructions: Vec<Instruction>,
 ) -> Result<(String, Outcome, Option<Commit>), DavError> {
     let node = home.node(path)?;
-    conditions.check(home, Some(node.id()))?;
+    conditions.check(home, path, Some(node.id()))?;
     let (directory, member) = match &node {
         Node::Directory(directory) => (directory, None),
         Node::File(file) => {
