@@ -4,7 +4,7 @@ use crate::{
     collection::{COLLECTION_FILE, Collection, is_ics},
     collection_cache::CollectionCache,
 };
-use kalends_store::{EntryKind, Error, ObjectId, Objects, Tree, TreeEntry};
+use kalends_store::{EntryKind, EntryMode, Error, ObjectId, Objects, Tree, TreeEntry};
 use std::rc::Rc;
 
 /// A directory.
@@ -135,7 +135,7 @@ impl<'a> Snapshot<'a> {
     ) -> Result<Option<Node>, Error> {
         Ok(match entry.mode.kind() {
             EntryKind::Tree => Some(Node::Directory(self.directory(entry.id.to_owned())?)),
-            kind @ (EntryKind::Blob | EntryKind::BlobExecutable) if entry.name != COLLECTION_FILE => {
+            kind @ (EntryKind::Blob | EntryKind::BlobExecutable) if is_member(entry.mode, entry.name) => {
                 Some(Node::File(File {
                     id: entry.id.to_owned(),
                     kind,
@@ -152,5 +152,15 @@ impl<'a> Snapshot<'a> {
         let tree = self.objects.tree(&id)?;
         let collection = self.collections.of_tree(self.objects, &tree)?;
         Ok(Rc::new(Directory { id, tree, collection }))
+    }
+}
+
+/// Whether an entry of a directory is a member of the collection: links, submodules and the file that
+/// describes the directory are not.
+pub(crate) fn is_member(mode: EntryMode, name: &[u8]) -> bool {
+    match mode.kind() {
+        EntryKind::Tree => true,
+        EntryKind::Blob | EntryKind::BlobExecutable => name != COLLECTION_FILE.as_bytes(),
+        EntryKind::Link | EntryKind::Commit => false,
     }
 }

@@ -15,7 +15,7 @@ use kalends_store::Tree;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
 /// Directories below a home that a path may go through, the last segment included.
-const MAX_SEGMENTS: usize = 32;
+pub(crate) const MAX_SEGMENTS: usize = 32;
 /// Bytes of one decoded segment.
 const MAX_SEGMENT: usize = 255;
 

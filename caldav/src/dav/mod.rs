@@ -8,6 +8,7 @@ mod multistatus;
 mod properties;
 mod report;
 mod resource;
+mod sync_token;
 pub(crate) mod xml;
 pub(crate) mod xml_writer;
 
