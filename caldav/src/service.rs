@@ -47,7 +47,8 @@ impl Service {
         if path.starts_with("/.well-known/caldav") {
             return dav::well_known();
         }
-        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") {
+        let of_host = path == "/" && request.method() == "PROPFIND";
+        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") && !of_host {
             return web::handle(self, request).await;
         }
         let user = match self.realm.authenticate(request.headers(), request.extensions().get()).await {
@@ -56,6 +57,8 @@ impl Service {
         };
         if path.starts_with("/git/") {
             git_http::handle(self, &user, request).await
+        } else if of_host {
+            dav::propfind_of_host(self, &user, request).await
         } else {
             dav::handle(self, &user, request).await
         }

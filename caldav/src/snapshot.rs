@@ -4,7 +4,7 @@ use crate::{
     collection::{COLLECTION_FILE, Collection, is_ics},
     collection_cache::CollectionCache,
 };
-use kalends_store::{EntryKind, EntryMode, Error, ObjectId, Objects, Tree, TreeEntry};
+use kalends_store::{EntryKind, Error, ObjectId, Objects, Tree, TreeEntry};
 use std::rc::Rc;
 
 /// A directory.
@@ -135,15 +135,13 @@ impl<'a> Snapshot<'a> {
     ) -> Result<Option<Node>, Error> {
         Ok(match entry.mode.kind() {
             EntryKind::Tree => Some(Node::Directory(self.directory(entry.id.to_owned())?)),
-            kind @ (EntryKind::Blob | EntryKind::BlobExecutable) if is_member(entry.mode, entry.name) => {
-                Some(Node::File(File {
-                    id: entry.id.to_owned(),
-                    kind,
-                    name: entry.name.to_vec(),
-                    parent: directory.clone(),
-                }))
-            }
-            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link | EntryKind::Commit => None,
+            kind if is_member_file(&entry) => Some(Node::File(File {
+                id: entry.id.to_owned(),
+                kind,
+                name: entry.name.to_vec(),
+                parent: directory.clone(),
+            })),
+            _ => None,
         })
     }
 
@@ -155,12 +153,8 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// Whether an entry of a directory is a member of the collection: links, submodules and the file that
-/// describes the directory are not.
-pub(crate) fn is_member(mode: EntryMode, name: &[u8]) -> bool {
-    match mode.kind() {
-        EntryKind::Tree => true,
-        EntryKind::Blob | EntryKind::BlobExecutable => name != COLLECTION_FILE.as_bytes(),
-        EntryKind::Link | EntryKind::Commit => false,
-    }
+/// Whether an entry is a file that WebDAV shows: no link, no submodule, and not the one that describes the
+/// directory.
+pub(crate) fn is_member_file(entry: &TreeEntry<'_>) -> bool {
+    matches!(entry.mode.kind(), EntryKind::Blob | EntryKind::BlobExecutable) && entry.name != COLLECTION_FILE
 }

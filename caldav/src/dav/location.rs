@@ -184,6 +184,11 @@ pub(crate) fn encode(name: &[u8]) -> String {
     percent_encode(name, SEGMENT).to_string()
 }
 
+/// Appends one name as a path segment.
+pub(crate) fn encode_into(out: &mut String, name: &[u8]) {
+    out.extend(percent_encode(name, SEGMENT));
+}
+
 fn segment(raw: &str) -> Result<Vec<u8>, DavError> {
     let name: Vec<u8> = percent_decode(raw.as_bytes()).collect();
     let bad = |why: &str| DavError::new(StatusCode::BAD_REQUEST, format!("path segment {raw:?} {why}"));

@@ -1,10 +1,12 @@
 //! WebDAV (RFC 4918) and CalDAV (RFC 4791).
 
+mod content_type;
 mod error;
 mod home;
 mod location;
 mod method;
 mod multistatus;
+mod prefer;
 mod properties;
 mod report;
 mod resource;
@@ -39,6 +41,20 @@ pub(crate) async fn handle(
     request: Request<RequestBody>,
 ) -> Response<ResponseBody> {
     let mut response = match route(service, user, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().insert("dav", HeaderValue::from_static(DAV_CLASSES));
+    response
+}
+
+/// Answers a PROPFIND of `/`, where clients look for the service when they know no more than the host.
+pub(crate) async fn propfind_of_host(
+    service: &Service,
+    user: &User,
+    request: Request<RequestBody>,
+) -> Response<ResponseBody> {
+    let mut response = match properties::propfind(service, user, &Location::Root, request).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };

@@ -18,10 +18,10 @@ use crate::{
         xml::{DAV, Element},
         xml_writer::tagged,
     },
-    snapshot::{Directory, Node, Snapshot, is_member},
+    snapshot::{Directory, Node, Snapshot, is_member_file},
 };
 use http::{Response, StatusCode};
-use kalends_store::{Error, ObjectId, Tree};
+use kalends_store::{EntryMode, Error, ObjectId, Tree, TreeEntry, oid};
 use std::{ops::ControlFlow, rc::Rc};
 
 /// Changes that one synchronisation comes to at most, over all its answers.
@@ -239,8 +239,8 @@ impl Walk<'_> {
         }
         let old_tree = old.map_or(&nothing, |old| &*old.tree);
         for change in old_tree.changes(&new.tree) {
-            let before = change.old.filter(|(mode, _)| is_member(*mode, change.name));
-            let after = change.new.filter(|(mode, _)| is_member(*mode, change.name));
+            let before = change.old.filter(|(mode, id)| is_member(*mode, change.name, id));
+            let after = change.new.filter(|(mode, id)| is_member(*mode, change.name, id));
             let Some((mode, _)) = after.or(before) else { continue };
             let told = self.tell(place, change.name, mode.is_tree(), after.is_none());
             if told.is_break() {
@@ -277,7 +277,7 @@ impl Walk<'_> {
         }
         let names = after.keys().chain(before.keys().filter(|name| !after.contains_key(*name)));
         for name in names.filter(|name| before.get(*name) != after.get(*name)) {
-            let entry = new.tree.find(name).filter(|entry| is_member(entry.mode, entry.name));
+            let entry = new.tree.find(name).filter(|entry| is_member(entry.mode, entry.name, entry.id));
             let unchanged = entry.filter(|entry| old.tree.find(name).as_ref() == Some(entry));
             if let Some(entry) = unchanged {
                 let told = self.tell(place, name.as_bytes(), entry.mode.is_tree(), false);
@@ -307,4 +307,9 @@ impl Walk<'_> {
         self.changes.push(Change { place: place.clone(), name: name.to_vec(), is_collection, is_removed });
         ControlFlow::Continue(())
     }
+}
+
+/// Whether an entry of a directory is a member of the collection.
+fn is_member(mode: EntryMode, name: &[u8], id: &oid) -> bool {
+    mode.is_tree() || is_member_file(&TreeEntry { mode, name: name.into(), id })
 }
