@@ -1,7 +1,7 @@
 //! The index of one calendar.
 
-use crate::collection::is_ics;
-use kalends_icalendar::{CalendarObject, ComponentKind, Limits, Summary, TimeRange};
+use crate::{collection::is_ics, stored_object};
+use kalends_icalendar::{ComponentKind, Summary, TextMatch, TimeRange};
 use kalends_store::{EntryKind, EntryMode, Error, ObjectId, Objects, Tree};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -127,18 +127,35 @@ impl CalendarIndex {
         self.members.get(name)?.summary.as_deref()
     }
 
-    /// The members that may be of this kind and may overlap the range; all objects when nothing is asked.
+    /// The members that may hold what is wanted, each with what is known of it. A member of which nothing is
+    /// known holds no component of any kind with a UID.
     pub(crate) fn candidates<'a>(
         &'a self,
-        kind: Option<ComponentKind>,
-        range: Option<&'a TimeRange>,
-    ) -> impl Iterator<Item = (&'a [u8], &'a ObjectId, &'a Summary)> {
-        self.members
-            .iter()
-            .filter_map(|(name, member)| Some((&**name, &member.id, member.summary.as_deref()?)))
-            .filter(move |(_, _, summary)| kind.is_none_or(|kind| summary.kind == kind))
-            .filter(move |(_, _, summary)| range.is_none_or(|range| summary.may_overlap(range)))
+        wanted: Wanted<'a>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a ObjectId, Option<&'a Summary>)> {
+        let Wanted { kind, range, uid } = wanted;
+        self.members.iter().map(|(name, member)| (&**name, &member.id, member.summary.as_deref())).filter(
+            move |(.., summary)| match summary {
+                Some(summary) => {
+                    kind.is_none_or(|kind| summary.kind == kind)
+                        && range.is_none_or(|range| summary.may_overlap(&range))
+                        && uid.is_none_or(|uid| uid.collation.contains(&summary.uid, &uid.text))
+                }
+                None => kind.is_none() && range.is_none() && uid.is_none(),
+            },
+        )
     }
+}
+
+/// What an object must have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted<'a> {
+    /// A component of this kind.
+    pub(crate) kind: Option<ComponentKind>,
+    /// A component that overlaps this range.
+    pub(crate) range: Option<TimeRange>,
+    /// A UID with this text; the condition is not negated.
+    pub(crate) uid: Option<&'a TextMatch>,
 }
 
 fn bytes_of(name: &[u8], member: &Member) -> usize {
@@ -157,5 +174,5 @@ pub(super) fn summarize(objects: &(impl Objects + ?Sized), id: &ObjectId) -> Res
         Err(Error::Limit(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(CalendarObject::parse(data, &Limits::default()).ok().and_then(|object| Summary::of(&object)))
+    Ok(stored_object::parse(data).ok().and_then(|object| Summary::of(&object)))
 }

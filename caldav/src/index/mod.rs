@@ -7,11 +7,12 @@ mod calendar;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use calendar::CalendarIndex;
+pub(crate) use calendar::{CalendarIndex, Wanted};
 
+use crate::give_way::give_way;
 use kalends_icalendar::Summary;
 use kalends_store::{Error, ObjectId, Objects, Tree};
-use std::{cell::RefCell, collections::HashMap, future::poll_fn, rc::Rc, task::Poll};
+use std::{cell::RefCell, collections::HashMap};
 
 /// Bytes of memory that all indexes may take, about; one alone may take more.
 const MEMORY: usize = 24 << 20;
@@ -201,18 +202,4 @@ impl State {
         }
         self.calendars.insert(id, Kept { index, last_used: self.clock });
     }
-}
-
-/// Lets other requests run.
-pub(crate) async fn give_way() {
-    let mut gave = false;
-    poll_fn(|context| {
-        if gave {
-            return Poll::Ready(());
-        }
-        gave = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

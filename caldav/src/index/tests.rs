@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use kalends_block_backend::MemoryDevice;
 use kalends_icalendar::{ComponentKind, TimeRange};
 use kalends_store::{EntryKind, FormatOptions, Kind, Object, Repository, Store, TreeEdit};
-use std::cell::Cell;
+use std::{cell::Cell, rc::Rc};
 
 /// A repository that counts the objects read from it.
 struct Counting {
@@ -127,7 +127,9 @@ fn files_that_are_no_calendar_objects_are_passed_over() {
         ],
     );
     assert_eq!(index.member_with_uid(&objects, &tree, "whole").unwrap().as_deref(), Some(&b"whole.ics"[..]));
-    assert_eq!(index.with(&objects, &tree, |calendar| calendar.candidates(None, None).count()).unwrap(), 1);
+    let count = |wanted| index.with(&objects, &tree, |calendar| calendar.candidates(wanted).count()).unwrap();
+    assert_eq!(count(Wanted { kind: Some(ComponentKind::Event), ..Wanted::default() }), 1);
+    assert_eq!(count(Wanted::default()), 4);
 }
 
 #[test]
@@ -138,7 +140,8 @@ fn a_range_leaves_few_candidates() {
     let day = |day: i64| 1_767_225_600 + day * 86_400;
     let range = TimeRange { start: Some(day(4)), end: Some(day(5)) };
     let count = |kind| {
-        index.with(&objects, &tree, |calendar| calendar.candidates(Some(kind), Some(&range)).count()).unwrap()
+        let wanted = Wanted { kind: Some(kind), range: Some(range), uid: None };
+        index.with(&objects, &tree, |calendar| calendar.candidates(wanted).count()).unwrap()
     };
     assert_eq!(count(ComponentKind::Event), 10);
     assert_eq!(count(ComponentKind::Todo), 0);
@@ -224,7 +227,7 @@ fn any_series_of_changes_gives_what_reading_everything_gives() {
                 let list = |index: &Index| {
                     index
                         .with(&objects, tree, |calendar| {
-                            let all = calendar.candidates(None, None);
+                            let all = calendar.candidates(Wanted::default());
                             let all: Vec<_> = all.map(|(name, id, _)| (name.to_vec(), *id)).collect();
                             (all, calendar.bytes())
                         })

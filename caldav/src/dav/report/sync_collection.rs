@@ -4,7 +4,9 @@
 //! meanwhile: its token names that tree, the one before it and how many of the changes between them were
 //! told. The changes of two trees are always the same, in the same order, so nothing is to be remembered.
 
-use super::{Call, MAX_RESPONSES, calendar_data::CalendarDataRequest, write_truncation};
+use super::{
+    Call, MAX_RESPONSES, calendar_data::Reading, member_writer::MemberWriter, not_here, write_truncation,
+};
 use crate::{
     ResponseBody,
     dav::{
@@ -12,7 +14,6 @@ use crate::{
         home::Home,
         location::{HomePath, MAX_SEGMENTS},
         multistatus,
-        properties::{PropertyRequest, write_response},
         resource::Resource,
         sync_token::{Progress, SyncToken},
         xml::{DAV, Element},
@@ -33,21 +34,16 @@ const MAX_CHANGES: usize = 1_000_000;
 /// 403 `DAV:valid-sync-token` for a token that is not of this collection or whose state is gone, 400 for a
 /// malformed request, 507 when not even one change may be told.
 pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
-    let Call { service, user, resource, depth, body } = call;
-    let Resource::Node { home, path, node: Node::Directory(now) } = &resource else {
-        return Err(DavError::new(StatusCode::FORBIDDEN, "only collections are synchronised"));
+    let Resource::Node { home, path, node: Node::Directory(now) } = &call.resource else {
+        return Err(not_here());
     };
-    let request = SyncRequest::parse(&body, depth)?;
-    let properties = PropertyRequest::parse(&body)?;
-    let calendar_data = CalendarDataRequest::parse(&body)?;
+    let request = SyncRequest::parse(&call.body, call.depth)?;
+    let mut writer = MemberWriter::new(&call, home, &Reading::of(&call.body)?)?;
     let difference = Difference::find(home, path, now, &request)?;
-    if difference.truncated && difference.changes.is_empty() && request.limit == 0 {
+    if difference.truncated && request.limit == 0 {
         let reason = "there are changes, and the request allows to tell none";
-        return Err(DavError::dav(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "number-of-matches-within-limits",
-            reason,
-        ));
+        let status = StatusCode::INSUFFICIENT_STORAGE;
+        return Err(DavError::dav(status, "number-of-matches-within-limits", reason));
     }
     let mut end = String::new();
     if difference.truncated {
@@ -57,22 +53,16 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
     end.push('\n');
 
     let home = home.clone();
-    let source = calendar_data.map(|request| request.source(&home, None)).transpose()?;
     let mut changes = difference.changes.into_iter();
     let next = move |out: &mut String| {
         let Some(change) = changes.next() else { return false };
         let path = change.place.path.member(&change.name, change.is_collection);
-        if change.is_removed {
-            multistatus::write_status(out, &path.href(), StatusCode::NOT_FOUND);
-            return true;
-        }
-        match home.snapshot().member(&change.place.directory, &change.name) {
-            Ok(Some(node)) => {
-                let resource = Resource::Node { home: home.clone(), path, node };
-                let hook = source.as_ref().map(|source| |file: &_| source.of(file));
-                let hook = hook.as_ref().map(|hook| hook as _);
-                write_response(out, &service, &user, &resource, &properties, hook);
-            }
+        let node = match change.is_removed {
+            true => Ok(None),
+            false => home.snapshot().member(&change.place.directory, &change.name),
+        };
+        match node {
+            Ok(Some(node)) => writer.write_node(out, &path, &node),
             Ok(None) => multistatus::write_status(out, &path.href(), StatusCode::NOT_FOUND),
             Err(error) => multistatus::write_error(out, &path.href(), &error.into()),
         }
