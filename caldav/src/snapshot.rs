@@ -1,7 +1,7 @@
 //! A repository at one commit, as directories and files with their meaning to WebDAV.
 
 use crate::{
-    collection::{COLLECTION_FILE, Collection, is_ics},
+    collection::{COLLECTION_FILE, Collection, CollectionKind, is_ics},
     collection_cache::CollectionCache,
 };
 use kalends_store::{EntryKind, Error, ObjectId, Objects, Tree, TreeEntry};
@@ -95,10 +95,19 @@ impl<'a> Snapshot<'a> {
         self.objects
     }
 
-    /// The directory at the root.
+    /// The directory at the root. Whatever is in it, it is no calendar: there could be no calendars in it
+    /// (RFC 4791 §4.2).
     pub(crate) fn root(&self) -> Result<Rc<Directory>, Error> {
         match self.root {
-            Some(id) => self.directory(id),
+            Some(id) => {
+                let directory = self.directory(id)?;
+                if !directory.collection.is_calendar() {
+                    return Ok(directory);
+                }
+                let kind = CollectionKind::Collection;
+                let collection = Rc::new(Collection { kind, ..(*directory.collection).clone() });
+                Ok(Rc::new(Directory { id, tree: directory.tree.clone(), collection }))
+            }
             None => Ok(Rc::new(Directory {
                 id: Tree::default().id()?,
                 tree: Rc::new(Tree::default()),
