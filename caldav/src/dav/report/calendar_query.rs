@@ -13,12 +13,7 @@ use super::{
 };
 use crate::{
     ResponseBody, Service,
-    dav::{
-        DavError,
-        location::encode,
-        multistatus,
-        resource::Resource,
-    },
+    dav::{DavError, location::encode, multistatus, resource::Resource},
     index::Wanted,
     snapshot::Node,
     stored_object,
