@@ -1,12 +1,16 @@
 //! The entry of every request: who asks, and which part answers.
 
 use crate::{
-    RequestBody, ResponseBody, dav, full, git_http,
+    RequestBody, ResponseBody,
+    collection_cache::CollectionCache,
+    dav, full, git_http,
+    index::Index,
     realm::{AuthenticationError, Realm},
     web,
 };
 use http::{Request, Response, StatusCode, header};
 use kalends_store::Store;
+use std::rc::Rc;
 
 /// What the operator decides about the service.
 #[derive(Clone, Debug, Default)]
@@ -15,17 +19,26 @@ pub struct ServiceOptions {
     pub hostname: String,
 }
 
-/// CalDAV, git and web pages over one store.
+/// CalDAV, git and web pages over one store. Cloning is cheap and gives the same service.
+#[derive(Clone)]
 pub struct Service {
     pub(crate) store: Store,
-    pub(crate) realm: Realm,
-    pub(crate) options: ServiceOptions,
+    pub(crate) realm: Rc<Realm>,
+    pub(crate) options: Rc<ServiceOptions>,
+    pub(crate) collections: Rc<CollectionCache>,
+    pub(crate) index: Rc<Index>,
 }
 
 impl Service {
     /// A service over an open store and its realm.
     pub fn new(store: Store, realm: Realm, options: ServiceOptions) -> Self {
-        Self { store, realm, options }
+        Self {
+            store,
+            realm: Rc::new(realm),
+            options: Rc::new(options),
+            collections: Rc::default(),
+            index: Rc::default(),
+        }
     }
 
     /// Answers one request. The peer's `SocketAddr`, if known, is a request extension.
@@ -34,7 +47,7 @@ impl Service {
         if path.starts_with("/.well-known/caldav") {
             return dav::well_known();
         }
-        if !path.starts_with("/dav/") && !path.starts_with("/git/") {
+        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") {
             return web::handle(self, request).await;
         }
         let user = match self.realm.authenticate(request.headers(), request.extensions().get()).await {
