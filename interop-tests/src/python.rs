@@ -23,6 +23,7 @@ pub fn command(server: &Server, name: &str) -> Command {
         .stdin(Stdio::null())
         .env("SSL_CERT_FILE", server.authority())
         .env("REQUESTS_CA_BUNDLE", server.authority())
+        .env("NO_PROXY", "*")
         .env("PYTHONUTF8", "1")
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "Europe/Prague");

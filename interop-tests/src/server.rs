@@ -34,13 +34,17 @@ pub fn program() -> &'static Path {
         if let Some(path) = env::var_os("KALENDS_BIN") {
             return path.into();
         }
-        let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--quiet", "--release", "--package", "kalends"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stdin(Stdio::null())
-            .status()
-            .expect("cargo runs");
+        let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        build.args(["build", "--quiet", "--release", "--package", "kalends"]);
+        // What `cargo test` tells this process would make build scripts run again, and the next time too.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start))
+            {
+                build.env_remove(name);
+            }
+        }
+        let build = build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        let status = build.status().expect("cargo runs");
         assert!(status.success(), "kalends does not build");
         target_directory().join("release/kalends")
     })

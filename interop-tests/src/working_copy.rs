@@ -56,9 +56,13 @@ impl WorkingCopy {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.current_dir(&self.directory).stdin(Stdio::null());
-        for option in
-            ["gc.auto=0", "maintenance.auto=false", "init.defaultBranch=main", "core.autocrlf=false"]
-        {
+        for option in [
+            "gc.auto=0",
+            "maintenance.auto=false",
+            "init.defaultBranch=main",
+            "core.autocrlf=false",
+            "http.proxy=",
+        ] {
             command.args(["-c", option]);
         }
         if let Some(version) = self.protocol {

@@ -56,6 +56,45 @@ fn a_mistake_in_the_realm_is_named_with_its_file_and_line() {
 }
 
 #[test]
+fn an_event_that_is_none_is_refused_with_file_line_and_rule() {
+    let directory = TemporaryDirectory::new();
+    let (server, source) = server_with_events(&directory, 10);
+    let tip = source.tip();
+    let broken = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:u\r\n\
+                  DTSTAMP:20260101T000000Z\r\nDTSTART:20269901T000000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    for (content, parts) in [
+        (broken, &["calendar/broken.ics:7"][..]),
+        ("Not a calendar at all\n", &["calendar/broken.ics:1"]),
+        (&broken.replace("UID:u\r\n", "").replace("9901", "0101"), &["calendar/broken.ics", "UID"]),
+        (
+            &broken.replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:REQUEST").replace("9901", "0101"),
+            &["calendar/broken.ics", "METHOD"],
+        ),
+    ] {
+        source.commit("calendar/broken.ics", content);
+        let said = source.fail(&["push", "origin", "main"]);
+        assert!(said.contains("[remote rejected] main -> main"), "{said}");
+        for part in parts {
+            assert!(
+                said.lines().any(|line| line.starts_with("remote: ") && line.contains(part)),
+                "{part}: {said}"
+            );
+        }
+        source.run(&["reset", "--quiet", "--hard", &tip]);
+    }
+    // Two files with the same UID in one calendar.
+    let twin = std::fs::read(source.path(&source.files("calendar")[0])).unwrap();
+    source.commit("calendar/twin.ics", &twin);
+    let said = source.fail(&["push", "origin", "main"]);
+    assert!(said.contains("calendar/twin.ics") && said.contains("UID"), "{said}");
+    // Outside a calendar, a file is a file.
+    source.run(&["reset", "--quiet", "--hard", &tip]);
+    source.commit("notes/draft.txt", broken);
+    source.push();
+    assert_eq!(WorkingCopy::clone_of(&server, &directory, "copy").tip(), source.tip());
+}
+
+#[test]
 fn another_users_calendar_is_out_of_reach() {
     let directory = TemporaryDirectory::new();
     let mut server = Server::start();
