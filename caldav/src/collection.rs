@@ -52,10 +52,10 @@ pub(crate) struct Collection {
     #[serde(rename = "type")]
     pub(crate) kind: CollectionKind,
     /// The name people read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "display-name", skip_serializing_if = "Option::is_none")]
     pub(crate) displayname: Option<String>,
     /// The language of the name, as in `xml:lang`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "display-name-language", skip_serializing_if = "Option::is_none")]
     pub(crate) displayname_language: Option<String>,
     /// What it is for (RFC 4791 §5.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -143,15 +143,13 @@ impl<'a> Snapshot<'a> {
     ) -> Result<Option<Node>, Error> {
         Ok(match entry.mode.kind() {
             EntryKind::Tree => Some(Node::Directory(self.directory(entry.id.to_owned())?)),
-            kind @ (EntryKind::Blob | EntryKind::BlobExecutable) if entry.name != COLLECTION_FILE => {
-                Some(Node::File(File {
-                    id: entry.id.to_owned(),
-                    kind,
-                    name: entry.name.to_vec(),
-                    parent: directory.clone(),
-                }))
-            }
-            EntryKind::Blob | EntryKind::BlobExecutable | EntryKind::Link | EntryKind::Commit => None,
+            kind if is_member_file(&entry) => Some(Node::File(File {
+                id: entry.id.to_owned(),
+                kind,
+                name: entry.name.to_vec(),
+                parent: directory.clone(),
+            })),
+            _ => None,
         })
     }
 
@@ -161,4 +159,10 @@ impl<'a> Snapshot<'a> {
         let collection = self.collections.of_tree(self.objects, &tree)?;
         Ok(Rc::new(Directory { id, tree, collection }))
     }
+}
+
+/// Whether an entry is a file that WebDAV shows: no link, no submodule, and not the one that describes the
+/// directory.
+pub(crate) fn is_member_file(entry: &TreeEntry<'_>) -> bool {
+    matches!(entry.mode.kind(), EntryKind::Blob | EntryKind::BlobExecutable) && entry.name != COLLECTION_FILE
 }

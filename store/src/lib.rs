@@ -6,6 +6,7 @@
 //!
 //! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
 
+mod check;
 mod checkpointing;
 mod commit;
 mod core;
@@ -28,6 +29,7 @@ mod tree;
 mod tree_chain;
 pub mod wire;
 
+pub use check::{CheckSummary, Finding, Severity, check_device};
 pub use core::OpenOptions;
 pub use error::Error;
 pub use gix_hash::ObjectId;

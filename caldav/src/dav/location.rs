@@ -15,7 +15,7 @@ use kalends_store::Tree;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, percent_encode};
 
 /// Directories below a home that a path may go through, the last segment included.
-const MAX_SEGMENTS: usize = 32;
+pub(crate) const MAX_SEGMENTS: usize = 32;
 /// Bytes of one decoded segment.
 const MAX_SEGMENT: usize = 255;
 
@@ -182,6 +182,11 @@ pub(crate) fn principal_href(name: &str) -> String {
 /// One name as a path segment.
 pub(crate) fn encode(name: &[u8]) -> String {
     percent_encode(name, SEGMENT).to_string()
+}
+
+/// Appends one name as a path segment.
+pub(crate) fn encode_into(out: &mut String, name: &[u8]) {
+    out.extend(percent_encode(name, SEGMENT));
 }
 
 fn segment(raw: &str) -> Result<Vec<u8>, DavError> {

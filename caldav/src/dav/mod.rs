@@ -1,13 +1,16 @@
 //! WebDAV (RFC 4918) and CalDAV (RFC 4791).
 
+mod content_type;
 mod error;
 mod home;
 mod location;
 mod method;
 mod multistatus;
+mod prefer;
 mod properties;
 mod report;
 mod resource;
+mod sync_token;
 pub(crate) mod xml;
 pub(crate) mod xml_writer;
 
@@ -22,6 +25,11 @@ const DAV_CLASSES: &str = "1, 3, calendar-access, extended-mkcol";
 
 /// The largest XML body in bytes: a multiget of thousands of URLs.
 const MAX_XML_BODY: u64 = 4 << 20;
+
+/// The URL path of a collection in the home of `owner`.
+pub(crate) fn calendar_url(owner: &str, names: &[Vec<u8>]) -> String {
+    location::HomePath { owner: owner.into(), segments: names.to_vec(), slash: true }.href()
+}
 
 /// RFC 6764 §5: where the service is.
 pub(crate) fn well_known() -> Response<ResponseBody> {
@@ -38,6 +46,20 @@ pub(crate) async fn handle(
     request: Request<RequestBody>,
 ) -> Response<ResponseBody> {
     let mut response = match route(service, user, request).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    response.headers_mut().insert("dav", HeaderValue::from_static(DAV_CLASSES));
+    response
+}
+
+/// Answers a PROPFIND of `/`, where clients look for the service when they know no more than the host.
+pub(crate) async fn propfind_of_host(
+    service: &Service,
+    user: &User,
+    request: Request<RequestBody>,
+) -> Response<ResponseBody> {
+    let mut response = match properties::propfind(service, user, &Location::Root, request).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };

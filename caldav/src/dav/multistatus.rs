@@ -45,6 +45,19 @@ pub(crate) fn response(
     response
 }
 
+/// A multistatus response of one element that is at hand.
+pub(crate) fn single(element: String) -> Response<ResponseBody> {
+    let mut element = Some(element);
+    let next = move |out: &mut String| match element.take() {
+        Some(element) => {
+            out.push_str(&element);
+            true
+        }
+        None => false,
+    };
+    response(next, String::new())
+}
+
 /// The status line of a `D:status`.
 pub(crate) fn status_line(status: StatusCode) -> String {
     format!("HTTP/1.1 {} {}", status.as_u16(), status.canonical_reason().unwrap_or(""))
