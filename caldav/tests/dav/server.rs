@@ -42,7 +42,12 @@ pub(crate) struct Server {
 impl Server {
     /// A service on a device of 64 MiB.
     pub(crate) fn new() -> Self {
-        let device = Rc::new(MemoryDevice::new(64 << 20));
+        Self::on_device_of(64 << 20)
+    }
+
+    /// A service on a device of so many bytes.
+    pub(crate) fn on_device_of(bytes: usize) -> Self {
+        let device = Rc::new(MemoryDevice::new(bytes));
         let store = Store::format(device, &FormatOptions::default()).unwrap();
         let realm = Realm::open(store.clone()).unwrap();
         for user in ["ada", "bob"] {
