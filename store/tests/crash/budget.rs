@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// Crash states of all tests together when nothing else is said: some seconds in a debug build.
-const DEFAULT_STATES: usize = 2000;
+/// Crash states of random workloads when nothing else is said: some seconds in a debug build.
+const DEFAULT_STATES: usize = 1500;
 
-/// How many crash states to examine.
+/// How many crash states of random workloads to examine.
 pub(crate) fn states() -> usize {
     variable("KALENDS_CRASH_STATES").map_or(DEFAULT_STATES, |states| states as usize)
 }
@@ -26,12 +26,14 @@ pub(crate) struct Counts {
     pub(crate) workloads: usize,
     /// Writes and flushes of all workloads.
     pub(crate) steps: usize,
+    /// Changes that a full device refused.
+    pub(crate) full: usize,
     /// States after a loss of power, mounted and checked.
     pub(crate) lost: usize,
     /// States after a kill, mounted and checked.
     pub(crate) killed: usize,
-    /// Blocks that did not have their newest content after a loss of power.
-    pub(crate) lost_blocks: usize,
+    /// Blocks that were written and not flushed at these losses of power.
+    pub(crate) doubtful: usize,
     /// Of the states, those in which work went on.
     pub(crate) continued: usize,
     /// Of the states, those found in a state newer than the last acknowledged one.
@@ -46,11 +48,11 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workloads, steps, lost, killed, lost_blocks, continued, ahead } = self;
+        let Self { workloads, steps, full, lost, killed, doubtful, continued, ahead } = self;
         write!(
             f,
-            "{workloads} workloads of {steps} writes and flushes; {} crash states: {lost} after loss of power \
-             ({lost_blocks} blocks lost or stale), {killed} after a kill; {ahead} ahead of what was \
+            "{workloads} workloads of {steps} writes and flushes, {full} changes refused by a full device; {} crash states: {lost} after loss of power \
+             ({doubtful} blocks in doubt), {killed} after a kill; {ahead} ahead of what was \
              acknowledged; work went on in {continued}",
             self.states()
         )

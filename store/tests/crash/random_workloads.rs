@@ -11,17 +11,20 @@ use std::rc::Rc;
 
 /// Crash states of one session.
 const STATES: usize = 100;
+/// One seed in so many fills its device; a state of it takes ten times as long.
+const HEAVY: usize = 16;
 /// Sessions one after another on one device.
 const SESSIONS: usize = 5;
 
-fn operation(random: &mut Random) -> Operation {
+fn operation(random: &mut Random, heavy: bool) -> Operation {
     let repository = random.below(3);
     let size = |random: &mut Random| match random.below(160) {
+        _ if heavy => random.below(700_000),
         0 => 1_050_000 + random.below(100_000),
         1..9 => random.below(40_000),
         _ => random.below(700),
     };
-    match random.below(40) {
+    match random.below(48) {
         0..3 => Operation::Create(repository),
         3 => Operation::Remove(repository),
         4..16 => Operation::Put(repository, size(random)),
@@ -34,6 +37,16 @@ fn operation(random: &mut Random) -> Operation {
         31..33 => Operation::Adopt(repository, if random.once_in(10) { 540_000 } else { random.below(3000) }),
         33..35 => Operation::Secret(random.below(5000)),
         35..38 => Operation::Close,
+        38..44 => {
+            let meanwhile = match random.below(4) {
+                0 => Operation::Create(random.below(3)),
+                1 => Operation::Remove(random.below(3)),
+                2 => Operation::Secret(random.below(3000)),
+                _ => Operation::Close,
+            };
+            Operation::Meanwhile(repository, Box::new(meanwhile))
+        }
+        44..46 => Operation::Fault(repository, random.once_in(2)),
         _ => Operation::Restart,
     }
 }
@@ -41,21 +54,24 @@ fn operation(random: &mut Random) -> Operation {
 /// Runs one seed; gives the first failure.
 fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
     let mut random = Random(seed);
-    let capacity = [8, 12, 24][random.below(3)];
+    let heavy = random.once_in(HEAVY);
+    let capacity = if heavy { 8 } else { [8, 12, 24][random.below(3)] };
+    let states = if heavy { STATES / 10 } else { STATES };
     let checkpoint_after = |random: &mut Random| [600, 3000, 20_000, 1 << 20][random.below(4)];
     let mut session = Session::format(capacity, checkpoint_after(&mut random), random.next());
     for _ in 0..SESSIONS {
         for _ in 0..10 + random.below(40) {
-            session.run(&operation(&mut random));
+            session.run(&operation(&mut random, heavy));
         }
         counts.workloads += 1;
+        counts.full += session.full();
         counts.steps += session.device.steps();
-        let mut steps: Vec<usize> = (0..STATES)
+        let mut steps: Vec<usize> = (0..states)
             .map(|_| session.opened() + random.below(session.device.steps() - session.opened() + 1))
             .collect();
         steps.sort_unstable();
         let mut point = session.device.crash_point(0);
-        let go_on = random.below(STATES);
+        let go_on = random.below(states);
         let mut next = None;
         for (number, step) in steps.into_iter().enumerate() {
             point.advance(step);
@@ -68,7 +84,7 @@ fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
                 counts.killed += 1;
             } else {
                 counts.lost += 1;
-                counts.lost_blocks += point.doubtful_blocks();
+                counts.doubtful += point.doubtful_blocks();
             }
             let what = if kill { "kill" } else { "loss of power" };
             let found = verify(&device, &session.timeline, step)
@@ -104,4 +120,5 @@ fn long_workloads_survive_crashes_at_random_moments() {
     }
     println!("random: {counts}");
     assert!(counts.ahead > 0);
+    assert!(counts.full > 0 || counts.workloads < 100, "no device was full");
 }

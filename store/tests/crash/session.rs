@@ -34,6 +34,11 @@ pub(crate) enum Operation {
     Adopt(usize, usize),
     Secret(usize),
     Close,
+    /// While the flush of a commit to a repository is under way: something that flushes for itself
+    /// (`Create`, `Remove`, `Secret` or `Close`).
+    Meanwhile(usize, Box<Operation>),
+    /// The device fails a commit, in its writes or in its flushes, and the program starts again.
+    Fault(usize, bool),
     /// The program is killed and started again; power is not lost.
     Restart,
 }
@@ -111,6 +116,8 @@ impl Session {
                 self.timeline.world.acknowledge(change, self.device.steps());
                 Ok(())
             }
+            Operation::Meanwhile(number, operation) => self.meanwhile(*number, operation),
+            Operation::Fault(number, writes) => self.fault(*number, *writes),
             Operation::Restart => self.restart(),
         }
     }
@@ -222,6 +229,39 @@ impl Session {
         self.device.release_flushes();
         self.wait(submitted)?;
         if full { Err(Error::DeviceFull) } else { Ok(()) }
+    }
+
+    fn meanwhile(&mut self, number: usize, operation: &Operation) -> Result<(), Error> {
+        self.device.hold_flushes();
+        let put = self.submit_put(number, 60).inspect_err(|_| self.device.release_flushes())?;
+        let mut submitted: Vec<(usize, Commit)> = put.into_iter().collect();
+        let mut done = false;
+        for _ in 0..2 {
+            done |= !done && submitted.iter_mut().any(|(_, commit)| commit.now_or_never().is_some());
+        }
+        assert!(!done, "the flush is held");
+        let result = self.try_run(operation);
+        self.device.release_flushes();
+        self.wait(submitted)?;
+        result
+    }
+
+    fn fault(&mut self, number: usize, writes: bool) -> Result<(), Error> {
+        let device = self.device.clone();
+        let fail = |fail| if writes { device.fail_writes(fail) } else { device.fail_flushes(fail) };
+        fail(true);
+        let result = match self.submit_put(number, 60) {
+            Ok(Some((_, commit))) => block_on(commit),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        fail(false);
+        match result {
+            Err(Error::Device(_)) => self.restart(),
+            Ok(()) if self.repository(number).is_none() => Ok(()),
+            Ok(()) => panic!("acknowledged by a device that fails"),
+            Err(error) => Err(error),
+        }
     }
 
     fn tags(&mut self, number: usize) -> Result<(), Error> {
