@@ -217,14 +217,14 @@ fn measure(entries: usize, memory: bool) {
     fill(&repository, entries);
     store.close().unwrap();
     let alone = change(&device, &repository, entries, entries, 1);
-    let Rates { bytes, milliseconds, .. } = alone;
-    if memory {
-        return println!("| {entries} | {bytes:.0} | {milliseconds:.2} |");
-    }
-    let append = device_rate(&append.0);
+    let append = if memory { f64::NAN } else { device_rate(&append.0) };
     let together = change(&device, &repository, entries, entries + PUTS, TOGETHER);
+    print!("| {entries} | {:.0} | {:.0} | {:.2} |", alone.bytes, together.bytes, alone.milliseconds);
+    if memory {
+        return println!();
+    }
     println!(
-        "| {entries} | {bytes:.0} | {milliseconds:.2} | {append:.0} | {:.0} | {:.2} | {:.0} | {:.2} | {:.3} |",
+        " {append:.0} | {:.0} | {:.2} | {:.0} | {:.2} | {:.3} |",
         alone.rate,
         alone.rate / append,
         together.rate,
@@ -261,16 +261,16 @@ fn main() {
     if sizes.is_empty() {
         sizes = vec![100, 1000, 10_000, 100_000];
     }
-    match memory {
-        true => {
-            println!("| events in the calendar | bytes a PUT | processor ms a PUT |\n| --- | --- | --- |")
-        }
-        false => println!(
-            "| events in the calendar | bytes a PUT | processor ms a PUT | append + flush a second | PUTs a \
-             second, one client | ratio | {TOGETHER} clients | ratio | flushes a PUT |\n\
-             | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-        ),
+    let (mut head, mut rule) = (
+        format!("| events | bytes a PUT | bytes a PUT, {TOGETHER} clients | processor ms a PUT |"),
+        "| --- | --- | --- | --- |".to_owned(),
+    );
+    if !memory {
+        head += " append + flush a second | PUTs a second | ratio |";
+        head += &format!(" PUTs a second, {TOGETHER} clients | ratio | flushes a PUT |");
+        rule += &" --- |".repeat(6);
     }
+    println!("{head}\n{rule}");
     sizes.into_iter().for_each(|entries| measure(entries, memory));
     println!();
     compression();
