@@ -81,7 +81,8 @@ fn malformed_and_excessive_expansions_are_refused() {
     let server = discovery::server();
     let files = server.files("realm");
     let mut users = files.iter().find(|(path, _)| path == "users.toml").unwrap().1.clone();
-    users.extend((0..60).map(|n| format!("\n[user{n}]\ndisabled = true\n")));
+    let password = users.lines().find(|line| line.starts_with("password")).unwrap().to_owned();
+    users.extend((0..60).map(|n| format!("\n[user{n}]\n{password}\n")));
     let members: Vec<_> = (0..60).map(|n| format!("\"user{n}\"")).collect();
     let groups = format!("[crowd]\ndisplay-name = \"Crowd\"\nmembers = [{}]\n", members.join(", "));
     server.commit("realm", &[("users.toml", Some(&users)), ("groups.toml", Some(&groups))]);

@@ -7,7 +7,7 @@ use crate::{
     dav::{
         DavError,
         location::Location,
-        multistatus::{self, status_line},
+        multistatus,
         properties::PropertyRequest,
         resource::Resource,
         xml::{DAV, Element, Name, Node, is_ncname},
@@ -107,24 +107,17 @@ impl Expansion<'_> {
             let href = child.text().into_owned();
             let target = Location::parse_reference(&href)
                 .and_then(|location| Resource::find(&self.call.service, &self.call.user, &location));
-            *child = match target {
-                Ok(target) => self.expand(&target, asked)?,
+            let response = match target {
+                Ok(target) => Some(self.expand(&target, asked)?),
                 // A mail address, or what the user may not see.
-                Err(_) => not_found(&href),
+                Err(_) => property_values::not_found(&href),
             };
+            if let Some(response) = response {
+                *child = response;
+            }
         }
         Ok(())
     }
-}
-
-fn not_found(href: &str) -> Element {
-    let mut response = Element::new(Name::new(DAV, "response"));
-    for (name, text) in [("href", href), ("status", &status_line(StatusCode::NOT_FOUND))] {
-        let mut element = Element::new(Name::new(DAV, name));
-        element.children.push(Node::Text(text.into()));
-        response.children.push(Node::Element(element));
-    }
-    response
 }
 
 fn elements_mut(element: &mut Element) -> impl Iterator<Item = &mut Element> {

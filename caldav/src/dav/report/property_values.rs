@@ -3,7 +3,7 @@
 use crate::{
     Service,
     dav::{
-        DavError,
+        DavError, multistatus,
         properties::{PropertyRequest, write_response},
         resource::Resource,
         xml::{self, DAV, Element, Name},
@@ -23,15 +23,25 @@ pub(super) fn response(
     resource: &Resource,
     request: &PropertyRequest,
 ) -> Result<Element, DavError> {
-    let mut text = format!("<D:multistatus{DECLARATIONS}>");
-    write_response(&mut text, service, user, resource, request, None);
-    text.push_str("</D:multistatus>");
-    let root = xml::parse(text.as_bytes());
-    let response = root.ok().and_then(|root| root.elements().next().cloned());
+    let response = read(|out| write_response(out, service, user, resource, request, None));
     response.ok_or_else(|| {
         let reason = format!("the properties of {} are too long to look into", resource.href());
         DavError::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
     })
+}
+
+/// The `D:response` for a URL that names nothing.
+pub(super) fn not_found(href: &str) -> Option<Element> {
+    read(|out| multistatus::write_status(out, href, StatusCode::NOT_FOUND))
+}
+
+/// The element that is written.
+fn read(write: impl FnOnce(&mut String)) -> Option<Element> {
+    let mut text = format!("<D:multistatus{DECLARATIONS}>");
+    write(&mut text);
+    text.push_str("</D:multistatus>");
+    let root = xml::parse(text.as_bytes()).ok()?;
+    root.elements().next().cloned()
 }
 
 /// The elements of the properties that a resource has among those named.
