@@ -206,3 +206,16 @@ fn a_full_device_loses_nothing() {
     server.send("DELETE", &kept[0].0, &[], "").expect(204);
     assert_eq!(server.get(LUNCH).text(), event("1", "Lunch"));
 }
+
+#[test]
+fn a_sync_token_is_a_condition_on_its_collection() {
+    let server = Server::new();
+    let calendar = "/dav/calendars/ada/calendar/";
+    let body = "<propfind xmlns='DAV:'><prop><sync-token/></prop></propfind>";
+    let answer = server.send("PROPFIND", calendar, &[("depth", "0")], body).expect(207).text();
+    let token = answer.split_once("<D:sync-token>").unwrap().1.split_once('<').unwrap().0;
+    let condition = format!("<{calendar}> (<{token}>)");
+    server.send("PUT", LUNCH, &[("if", &condition)], event("1", "Lunch")).expect(201);
+    // The calendar has changed since.
+    server.send("PUT", LUNCH, &[("if", &condition)], event("1", "Later")).expect(412);
+}

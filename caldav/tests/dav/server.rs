@@ -58,7 +58,7 @@ impl Server {
     }
 
     fn over(device: Rc<MemoryDevice>, store: Store, realm: Realm) -> Self {
-        let options = ServiceOptions { hostname: "localhost".into() };
+        let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
         let service = Service::new(store.clone(), realm, options);
         Self { service, store, device }
     }

@@ -5,14 +5,20 @@
 
 use super::{
     entity_tag::{EntityTag, EntityTags},
-    if_header::{IfHeader, States},
+    if_header::{IfHeader, State, States},
 };
-use crate::dav::{error::DavError, etag, home::Home, location::Location};
+use crate::dav::{
+    error::DavError,
+    etag,
+    home::Home,
+    location::{HomePath, Location},
+    sync_token::sync_token,
+};
 use http::{HeaderMap, StatusCode, header};
 use kalends_store::ObjectId;
 
 /// The conditions of a request.
-pub(super) struct Conditions {
+pub(in crate::dav) struct Conditions {
     if_match: Option<EntityTags>,
     if_none_match: Option<EntityTags>,
     if_header: Option<IfHeader>,
@@ -34,7 +40,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 400 for headers that cannot be read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
+    pub(in crate::dav) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
         Ok(Self {
             if_match: EntityTags::of(headers, &header::IF_MATCH)?,
             if_none_match: EntityTags::of(headers, &header::IF_NONE_MATCH)?,
@@ -42,9 +48,14 @@ impl Conditions {
         })
     }
 
-    /// Evaluates them in the order of RFC 9110 §13.2.2 for a target with the object `current`, `None` when
-    /// nothing is there. Tags of `If` are looked up in `home`.
-    pub(super) fn evaluate(&self, home: &Home, current: Option<ObjectId>) -> Result<Verdict, DavError> {
+    /// Evaluates them in the order of RFC 9110 §13.2.2 for the target at `path` in `home`, where the object
+    /// `current` is, or nothing.
+    pub(super) fn evaluate(
+        &self,
+        home: &Home,
+        path: &HomePath,
+        current: Option<ObjectId>,
+    ) -> Result<Verdict, DavError> {
         let current = current.map(|id| etag(&id));
         if let Some(tags) = &self.if_match
             && !tags.include(current.as_deref(), EntityTag::matches_strongly)
@@ -52,7 +63,7 @@ impl Conditions {
             return Ok(Verdict::Failed("If-Match: the resource is not as it was when the client read it"));
         }
         if let Some(header) = &self.if_header
-            && !header.holds(&InHome { home, target: current.as_deref() })?
+            && !header.holds(&InHome { home, target: path })?
         {
             return Ok(Verdict::Failed("If: none of its lists holds"));
         }
@@ -68,8 +79,13 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 when they do not hold.
-    pub(super) fn check(&self, home: &Home, current: Option<ObjectId>) -> Result<(), DavError> {
-        let reason = match self.evaluate(home, current)? {
+    pub(in crate::dav) fn check(
+        &self,
+        home: &Home,
+        path: &HomePath,
+        current: Option<ObjectId>,
+    ) -> Result<(), DavError> {
+        let reason = match self.evaluate(home, path, current)? {
             Verdict::Go => return Ok(()),
             Verdict::Unchanged => "If-None-Match: the resource exists already",
             Verdict::Failed(reason) => reason,
@@ -80,18 +96,19 @@ impl Conditions {
 
 struct InHome<'a> {
     home: &'a Home,
-    target: Option<&'a str>,
+    target: &'a HomePath,
 }
 
 impl States for InHome<'_> {
-    fn entity_tag(&self, resource: Option<&Location>) -> Result<Option<String>, DavError> {
-        match resource {
-            None => Ok(self.target.map(Into::into)),
-            Some(Location::Home(path)) if path.owner == *self.home.owner => {
-                let node = self.home.snapshot().find(&path.segments)?;
-                Ok(node.filter(|node| !path.slash || node.directory().is_some()).map(|node| etag(&node.id())))
-            }
-            Some(_) => Ok(None),
-        }
+    fn state(&self, resource: Option<&Location>) -> Result<State, DavError> {
+        let path = match resource {
+            None => self.target,
+            Some(Location::Home(path)) if path.owner == *self.home.owner => path,
+            Some(_) => return Ok(State::default()),
+        };
+        let Some(node) = self.home.snapshot().find(&path.segments)? else { return Ok(State::default()) };
+        let sync_token = node.directory().map(|directory| sync_token(path, directory));
+        let is_there = sync_token.is_some() || !path.slash;
+        Ok(State { entity_tag: is_there.then(|| etag(&node.id())), sync_token })
     }
 }

@@ -100,7 +100,7 @@ fn overwrite(headers: &HeaderMap) -> Result<bool, DavError> {
 fn carry_out(service: &Service, home: &Home, order: &Order) -> Result<(Edit, String, StatusCode), DavError> {
     let node = home.node(&order.from)?;
     let source = Target::find(home, &order.from)?;
-    order.conditions.check(home, Some(node.id()))?;
+    order.conditions.check(home, &order.from, Some(node.id()))?;
     check_places(order, &node)?;
     let target = Target::find(home, &order.to)?;
     if target.occupant.is_none() {

@@ -27,7 +27,7 @@ pub(in crate::dav) async fn delete(
     let home = Home::open(service, user, &path.owner)?.latest()?;
     let node = home.node(path)?;
     let target = Target::find(&home, path)?;
-    conditions.check(&home, Some(node.id()))?;
+    conditions.check(&home, path, Some(node.id()))?;
     let (is_collection, summary) = match &node {
         Node::Directory(_) if depth != Depth::Infinity => {
             let reason = "a collection is deleted with all that is in it: Depth can only be infinity";

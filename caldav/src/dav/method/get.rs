@@ -8,7 +8,12 @@ use super::{
 };
 use crate::{
     RequestBody, ResponseBody, Service,
-    dav::{DavError, bare, content_type, etag, home::Home, location::Location, resource::Resource},
+    dav::{
+        DavError, bare, content_type, etag,
+        home::Home,
+        location::{HomePath, Location},
+        resource::Resource,
+    },
     empty, full,
     realm::User,
     snapshot::{File, Node},
@@ -33,7 +38,7 @@ pub(in crate::dav) fn get(
     let resource = Resource::find(service, user, location)?;
     let headers = request.headers();
     let mut response = match &resource {
-        Resource::Node { home, node, path } => match validate(home, headers, node.id())? {
+        Resource::Node { home, node, path } => match validate(home, path, headers, node.id())? {
             Some(response) => response,
             None => match node {
                 Node::File(file) => file_response(home, file, request)?,
@@ -62,10 +67,11 @@ pub(in crate::dav) fn get(
 /// 304 if the client's copy is the current one.
 fn validate(
     home: &Home,
+    path: &HomePath,
     headers: &HeaderMap,
     id: ObjectId,
 ) -> Result<Option<Response<ResponseBody>>, DavError> {
-    match Conditions::of(headers)?.evaluate(home, Some(id))? {
+    match Conditions::of(headers)?.evaluate(home, path, Some(id))? {
         Verdict::Go => Ok(None),
         Verdict::Unchanged => Ok(Some(bare(StatusCode::NOT_MODIFIED))),
         Verdict::Failed(reason) => Err(DavError::new(StatusCode::PRECONDITION_FAILED, reason)),

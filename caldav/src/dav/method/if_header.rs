@@ -24,21 +24,29 @@ struct List {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Condition {
     negated: bool,
-    state: State,
+    expected: Expected,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    /// A lock or a sync token.
+enum Expected {
+    /// A sync token, or that of a lock.
     Token(String),
     Tag(EntityTag),
 }
 
-/// What conditions are compared with.
+/// What the conditions on a resource are compared with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    /// Its entity tag, in quotes; `None` when nothing is there.
+    pub(super) entity_tag: Option<String>,
+    /// Its sync token (RFC 6578 §5); `None` when it is no collection.
+    pub(super) sync_token: Option<String>,
+}
+
+/// Where the states of resources are looked up.
 pub(super) trait States {
-    /// The entity tag of a resource, in quotes; the target of the request if `None`. `None` when nothing is
-    /// there or it has no tag.
-    fn entity_tag(&self, resource: Option<&Location>) -> Result<Option<String>, DavError>;
+    /// The state of a resource; of the target of the request if `None`.
+    fn state(&self, resource: Option<&Location>) -> Result<State, DavError>;
 }
 
 impl IfHeader {
@@ -59,20 +67,20 @@ impl IfHeader {
         }
     }
 
-    /// Whether any of the lists holds: all of its conditions do. There are no locks, so that no state token
+    /// Whether any of the lists holds: all of its conditions do. There are no locks, so that no token of one
     /// ever matches.
     pub(super) fn holds(&self, states: &impl States) -> Result<bool, DavError> {
         for list in &self.lists {
             let current = match &list.tag {
-                None => states.entity_tag(None)?,
-                Some(Ok(location)) => states.entity_tag(Some(location))?,
-                Some(Err(())) => None,
+                None => states.state(None)?,
+                Some(Ok(location)) => states.state(Some(location))?,
+                Some(Err(())) => State::default(),
             };
             let holds = |condition: &Condition| {
-                let matches = match &condition.state {
-                    State::Token(_) => false,
-                    State::Tag(tag) => {
-                        current.as_deref().is_some_and(|current| tag.matches_strongly(current))
+                let matches = match &condition.expected {
+                    Expected::Token(token) => current.sync_token.as_ref() == Some(token),
+                    Expected::Tag(tag) => {
+                        current.entity_tag.as_deref().is_some_and(|current| tag.matches_strongly(current))
                     }
                 };
                 matches != condition.negated
@@ -127,17 +135,17 @@ fn list<'a>(text: &'a str, left: &mut usize) -> Option<(Vec<Condition>, &'a str)
         if let Some(word) = negation {
             rest = rest.get(word.len()..)?.trim_start();
         }
-        let state;
+        let expected;
         if let Some(inside) = rest.strip_prefix('[') {
             let (tag, after) = EntityTag::parse_start(inside)?;
             rest = after.strip_prefix(']')?.trim_start();
-            state = State::Tag(tag);
+            expected = Expected::Tag(tag);
         } else {
             let (token, after) = coded_url(rest)?;
             rest = after;
-            state = State::Token(token.to_owned());
+            expected = Expected::Token(token.to_owned());
         }
-        conditions.push(Condition { negated: negation.is_some(), state });
+        conditions.push(Condition { negated: negation.is_some(), expected });
     }
 }
 
@@ -146,13 +154,16 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    /// `/dav/calendars/ada/a` has the tag `"1"`; the target of the request is it.
+    /// `/dav/calendars/ada/a` has the tag `"1"`; the target of the request is it. The home has a token.
     struct OneFile;
 
     impl States for OneFile {
-        fn entity_tag(&self, resource: Option<&Location>) -> Result<Option<String>, DavError> {
-            let is_it = resource.is_none_or(|location| location.href() == "/dav/calendars/ada/a");
-            Ok(is_it.then(|| "\"1\"".into()))
+        fn state(&self, resource: Option<&Location>) -> Result<State, DavError> {
+            let href = resource.map_or("/dav/calendars/ada/a".into(), Location::href);
+            Ok(State {
+                entity_tag: (href == "/dav/calendars/ada/a").then(|| "\"1\"".into()),
+                sync_token: (href == "/dav/calendars/ada/").then(|| "urn:x:2".into()),
+            })
         }
     }
 
@@ -179,6 +190,9 @@ mod tests {
             (r#"</dav/calendars/ada/b> (Not ["1"])"#, true),
             (r#"</dav/calendars/ada/b> (["1"]) </dav/calendars/ada/a> (["2"]) (["1"])"#, true),
             (r#"<http://elsewhere.example/x> (["1"])"#, false),
+            ("</dav/calendars/ada/> (<urn:x:2>)", true),
+            ("</dav/calendars/ada/> (<urn:x:1>)", false),
+            ("(<urn:x:2>)", false),
         ] {
             let header = read(value).unwrap().unwrap();
             assert_eq!(header.holds(&OneFile), Ok(holds), "{value}");

@@ -115,7 +115,7 @@ async fn body(request: Request<RequestBody>) -> Result<Option<Element>, DavError
 fn find(home: &Home, path: &HomePath, headers: &HeaderMap) -> Result<Target, DavError> {
     let conditions = Conditions::of(headers)?;
     let target = Target::find(home, path)?;
-    conditions.check(home, target.occupant.as_ref().map(crate::snapshot::Node::id))?;
+    conditions.check(home, path, target.occupant.as_ref().map(crate::snapshot::Node::id))?;
     Ok(target)
 }
 

@@ -99,7 +99,7 @@ fn store(
         Some(Node::File(old)) => Some(old),
         None => None,
     };
-    Conditions::of(headers)?.check(home, old.map(|old| old.id))?;
+    Conditions::of(headers)?.check(home, path, old.map(|old| old.id))?;
     if old.is_none() {
         target.check_new()?;
     }
