@@ -11,3 +11,4 @@ mod propfind;
 mod proppatch;
 mod put;
 mod server;
+mod sync;
