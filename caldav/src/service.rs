@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub struct ServiceOptions {
     /// The name clients reach the server by.
     pub hostname: String,
+    /// The certificate (PEM) that clients must trust, where the server signs its own.
+    pub authority: Option<String>,
 }
 
 /// CalDAV, git and web pages over one store. Cloning is cheap and gives the same service.
@@ -43,24 +45,46 @@ impl Service {
 
     /// Answers one request. The peer's `SocketAddr`, if known, is a request extension.
     pub async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let path = request.uri().path();
-        if path.starts_with("/.well-known/caldav") {
-            return dav::well_known();
-        }
-        let of_host = path == "/" && request.method() == "PROPFIND";
-        if path != "/dav" && !path.starts_with("/dav/") && !path.starts_with("/git/") && !of_host {
-            return web::handle(self, request).await;
+        let area = Area::of(&request);
+        match area {
+            Area::WellKnown => return dav::well_known(),
+            Area::Page => return web::handle(self, &request),
+            Area::Overview | Area::Git | Area::Host | Area::Dav => {}
         }
         let user = match self.realm.authenticate(request.headers(), request.extensions().get()).await {
             Ok(user) => user,
             Err(error) => return unauthenticated(&error),
         };
-        if path.starts_with("/git/") {
-            git_http::handle(self, &user, request).await
-        } else if of_host {
-            dav::propfind_of_host(self, &user, request).await
-        } else {
-            dav::handle(self, &user, request).await
+        match area {
+            Area::Overview => web::handle_overview(self, &user, &request),
+            Area::Git => git_http::handle(self, &user, request).await,
+            Area::Host => dav::propfind_of_host(self, &user, request).await,
+            Area::WellKnown | Area::Page | Area::Dav => dav::handle(self, &user, request).await,
+        }
+    }
+}
+
+/// Which part answers a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Area {
+    WellKnown,
+    Page,
+    Overview,
+    Git,
+    /// Clients that know only the host ask it for the user's principal (RFC 6764 §6).
+    Host,
+    Dav,
+}
+
+impl Area {
+    fn of(request: &Request<RequestBody>) -> Self {
+        match request.uri().path() {
+            path if path.starts_with("/.well-known/caldav") => Self::WellKnown,
+            path if path == "/dav" || path.starts_with("/dav/") => Self::Dav,
+            path if path.starts_with("/git/") => Self::Git,
+            web::OVERVIEW => Self::Overview,
+            "/" if request.method() == "PROPFIND" => Self::Host,
+            _ => Self::Page,
         }
     }
 }

@@ -26,6 +26,11 @@ const DAV_CLASSES: &str = "1, 3, calendar-access, extended-mkcol";
 /// The largest XML body in bytes: a multiget of thousands of URLs.
 const MAX_XML_BODY: u64 = 4 << 20;
 
+/// The URL path of a collection in the home of `owner`.
+pub(crate) fn calendar_url(owner: &str, names: &[Vec<u8>]) -> String {
+    location::HomePath { owner: owner.into(), segments: names.to_vec(), slash: true }.href()
+}
+
 /// RFC 6764 §5: where the service is.
 pub(crate) fn well_known() -> Response<ResponseBody> {
     let mut response = Response::new(empty());

@@ -109,7 +109,7 @@ fn each_change_is_a_commit_that_says_what_it_is() {
         CALENDAR,
         set("<D:displayname>Office</D:displayname><A:calendar-order>1</A:calendar-order>"),
     );
-    assert_eq!(server.last_message("ada"), "Set properties of calendar");
+    assert_eq!(server.last_message("ada"), "Set properties of calendar/");
     patch(&server, EVENT, set("<x:p>1</x:p>"));
     assert_eq!(server.last_message("ada"), "Set properties of calendar/lunch.ics");
     patch(&server, "/dav/calendars/ada/", set("<D:displayname>Mine</D:displayname>"));
@@ -310,6 +310,27 @@ fn what_is_not_there_or_not_the_users_is_not_found() {
     }
     for target in [EVENT, CALENDAR, "/dav/calendars/ada/"] {
         server.send_as("bob", "PROPPATCH", target, &[], &body).expect(404);
+    }
+}
+
+#[test]
+fn conditions_are_kept() {
+    let server = server();
+    let etag = |target: &str| properties(&server, target, "D:getetag").text("D:getetag").to_owned();
+    for target in [EVENT, CALENDAR] {
+        let before = server.last_commit("ada");
+        for (name, value) in [
+            ("if-match", "\"0000000000000000000000000000000000000000\""),
+            ("if-none-match", "*"),
+            ("if", "([\"0000000000000000000000000000000000000000\"])"),
+            ("if", "(<urn:uuid:00000000-0000-0000-0000-000000000000>)"),
+        ] {
+            server.send("PROPPATCH", target, &[(name, value)], set("<x:p/>")).expect(412);
+        }
+        assert_eq!(server.last_commit("ada"), before);
+        let headers = [("if-match", &*etag(target))];
+        server.send("PROPPATCH", target, &headers, set(&format!("<x:p>{target}</x:p>"))).expect(207);
+        assert_ne!(server.last_commit("ada"), before);
     }
 }
 

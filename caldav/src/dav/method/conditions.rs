@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode, header};
 use kalends_store::ObjectId;
 
 /// The conditions of a request.
-pub(super) struct Conditions {
+pub(in crate::dav) struct Conditions {
     if_match: Option<EntityTags>,
     if_none_match: Option<EntityTags>,
     if_header: Option<IfHeader>,
@@ -40,7 +40,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 400 for headers that cannot be read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
+    pub(in crate::dav) fn of(headers: &HeaderMap) -> Result<Self, DavError> {
         Ok(Self {
             if_match: EntityTags::of(headers, &header::IF_MATCH)?,
             if_none_match: EntityTags::of(headers, &header::IF_NONE_MATCH)?,
@@ -79,7 +79,7 @@ impl Conditions {
     ///
     /// # Errors
     /// 412 when they do not hold.
-    pub(super) fn check(
+    pub(in crate::dav) fn check(
         &self,
         home: &Home,
         path: &HomePath,
@@ -107,7 +107,7 @@ impl States for InHome<'_> {
             Some(_) => return Ok(State::default()),
         };
         let Some(node) = self.home.snapshot().find(&path.segments)? else { return Ok(State::default()) };
-        let sync_token = node.directory().map(|directory| sync_token(self.home, path, directory));
+        let sync_token = node.directory().map(|directory| sync_token(path, directory));
         let is_there = sync_token.is_some() || !path.slash;
         Ok(State { entity_tag: is_there.then(|| etag(&node.id())), sync_token })
     }

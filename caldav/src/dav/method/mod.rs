@@ -19,6 +19,7 @@ mod range;
 mod survey;
 mod target;
 
+pub(super) use conditions::Conditions;
 pub(super) use copy_move::copy_or_move;
 pub(super) use delete::delete;
 pub(super) use get::get;
