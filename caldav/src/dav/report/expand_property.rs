@@ -83,7 +83,7 @@ impl Expansion<'_> {
         }
         let names = asked.iter().map(|asked| asked.name.clone()).collect();
         let request = PropertyRequest::listed(names)?.preferring(*preferences);
-        let mut response = property_values::response(service, user, resource, &request)?;
+        let mut response = property_values::response(service, user, resource, request)?;
         for propstat in elements_mut(&mut response).filter(|element| element.is(DAV, "propstat")) {
             for prop in elements_mut(propstat).filter(|element| element.is(DAV, "prop")) {
                 for property in elements_mut(prop) {

@@ -9,7 +9,7 @@ use crate::{
         DavError,
         location::Location,
         multistatus,
-        properties::{PropertyRequest, write_response},
+        properties::{Context, PropertyRequest, ResponseWriter},
         resource::{Principal, Resource},
         xml::{CALDAV, CALENDAR_SERVER, DAV, Name},
         xml_writer::{self, DECLARATIONS, PROLOGUE},
@@ -181,9 +181,11 @@ fn answer(
     }
     let (service, user) = (call.service.clone(), call.user.clone());
     let mut found = found.into_iter();
+    let mut writer = ResponseWriter::new(request);
     let next = move |out: &mut String| match found.next() {
         Some(principal) => {
-            write_response(out, &service, &user, &principal, &request, None);
+            let context = Context { service: &service, user: &user, calendar_data: None };
+            writer.write(out, &context, &principal.href(), (&principal).into());
             true
         }
         None => false,

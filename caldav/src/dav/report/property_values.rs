@@ -4,7 +4,7 @@ use crate::{
     Service,
     dav::{
         DavError, multistatus,
-        properties::{PropertyRequest, write_response},
+        properties::{Context, PropertyRequest, ResponseWriter},
         resource::Resource,
         xml::{self, DAV, Element, Name},
         xml_writer::DECLARATIONS,
@@ -21,9 +21,12 @@ pub(super) fn response(
     service: &Service,
     user: &User,
     resource: &Resource,
-    request: &PropertyRequest,
+    request: PropertyRequest,
 ) -> Result<Element, DavError> {
-    let response = read(|out| write_response(out, service, user, resource, request, None));
+    let response = read(|out| {
+        let context = Context { service, user, calendar_data: None };
+        ResponseWriter::new(request).write(out, &context, &resource.href(), resource.into());
+    });
     response.ok_or_else(|| {
         let reason = format!("the properties of {} are too long to look into", resource.href());
         DavError::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
@@ -54,7 +57,7 @@ pub(super) fn found(
     resource: &Resource,
     names: Vec<Name>,
 ) -> Result<Vec<Element>, DavError> {
-    let response = response(service, user, resource, &PropertyRequest::listed(names)?)?;
+    let response = response(service, user, resource, PropertyRequest::listed(names)?)?;
     let is_found = |propstat: &&Element| {
         propstat.element(DAV, "status").is_some_and(|status| status.text().contains(" 200 "))
     };
