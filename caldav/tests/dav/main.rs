@@ -1,14 +1,20 @@
 //! WebDAV and CalDAV, over a service in this process.
 
+mod appendix_b;
 mod copy_move;
 mod delete;
 mod discovery;
+mod durability;
+mod free_busy;
 mod get;
 mod mkcol;
+mod model;
+mod multiget;
 mod multistatus;
 mod options;
 mod propfind;
 mod proppatch;
 mod put;
+mod query;
 mod server;
 mod sync;

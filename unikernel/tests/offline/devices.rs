@@ -3,14 +3,16 @@
 use futures_util::StreamExt;
 use kalends_block_backend::FileDevice;
 use kalends_store::{
-    EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, PushPolicy, PushedUpdate, ReferenceUpdate,
-    Refusal, Repository, Store, TreeEdit,
+    EntryKind, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, ReferenceUpdate,
+    Repository, Store, TreeEdit, Verdict,
     wire::{ReceiveOptions, receive_pack},
 };
 use std::{
     fmt::Write,
     fs,
+    future::Future,
     path::{Path, PathBuf},
+    pin::Pin,
     process::{Command, Output},
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -105,8 +107,13 @@ pub(crate) fn noise(seed: u64, length: usize) -> String {
 struct AllowAll;
 
 impl PushPolicy for AllowAll {
-    fn check(&self, _: &dyn Objects, _: &PushedUpdate) -> Result<Result<(), Refusal>, Error> {
-        Ok(Ok(()))
+    fn check<'a>(
+        &'a self,
+        _: &'a dyn Objects,
+        _: &'a PushedUpdate,
+        _: &'a Pace,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+        Box::pin(std::future::ready(Ok(Ok(()))))
     }
 }
 

@@ -44,8 +44,7 @@ pub(in crate::dav) async fn mkcol(
     if target.occupant.is_some() {
         return not_allowed(service, user, location, &method);
     }
-    make(user, &home, &target, &collection).await?;
-    Ok(bare(StatusCode::CREATED))
+    make(user, &home, &target, &collection).await
 }
 
 /// MKCALENDAR: makes a calendar.
@@ -83,10 +82,7 @@ pub(in crate::dav) async fn mkcalendar(
     if target.occupant.is_some() {
         return Err(must_be_null());
     }
-    make(user, &home, &target, &collection).await?;
-    let mut response = bare(StatusCode::CREATED);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    make(user, &home, &target, &collection).await
 }
 
 /// The body, which must be XML if there is one.
@@ -119,7 +115,12 @@ fn find(home: &Home, path: &HomePath, headers: &HeaderMap) -> Result<Target, Dav
     Ok(target)
 }
 
-async fn make(user: &User, home: &Home, target: &Target, collection: &Collection) -> Result<(), DavError> {
+async fn make(
+    user: &User,
+    home: &Home,
+    target: &Target,
+    collection: &Collection,
+) -> Result<Response<ResponseBody>, DavError> {
     target.check_new()?;
     if collection.is_calendar() {
         check_no_calendar_above(&home.snapshot(), &target.parent_path)?;
@@ -131,7 +132,9 @@ async fn make(user: &User, home: &Home, target: &Target, collection: &Collection
     if let Some(commit) = edit.submit(user, &message)? {
         commit.await?;
     }
-    Ok(())
+    let mut response = bare(StatusCode::CREATED);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
 }
 
 /// Checks that a calendar may be in the collection at `path`: it must be in no other, at any depth.
