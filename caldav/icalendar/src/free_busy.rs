@@ -235,11 +235,17 @@ fn at_most(periods: Vec<(i64, i64)>, most: usize) -> Vec<(i64, i64)> {
     let mut gaps: Vec<i64> =
         periods.iter().zip(periods.iter().skip(1)).map(|(earlier, later)| later.0 - earlier.1).collect();
     gaps.sort_unstable();
-    let closed = gaps.get(excess - 1).copied().unwrap_or(0);
+    // All gaps that are shorter than this one are closed, and as many of its own length as it takes.
+    let longest = gaps.get(excess - 1).copied().unwrap_or(0);
+    let mut of_longest = excess - gaps.partition_point(|gap| *gap < longest);
     let mut fewer: Vec<(i64, i64)> = Vec::with_capacity(most);
     for (start, end) in periods {
         match fewer.last_mut() {
-            Some(last) if start - last.1 <= closed => last.1 = end,
+            Some(last) if start - last.1 < longest => last.1 = end,
+            Some(last) if start - last.1 == longest && of_longest > 0 => {
+                of_longest -= 1;
+                last.1 = end;
+            }
             _ => fewer.push((start, end)),
         }
     }

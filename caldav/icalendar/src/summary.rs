@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 /// From the earliest start to the latest end, in Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Not after the earliest start; `i64::MIN` when there is none.
+    /// Not after the earliest start; `i64::MIN` when there is none. After `end` when it is never.
     pub start: i64,
     /// Not before the latest end; `i64::MAX` when there is none.
     pub end: i64,
@@ -107,7 +107,8 @@ impl Summary {
     pub fn may_overlap(&self, range: &TimeRange) -> bool {
         let (start, end) = range.bounds();
         // Ends count as within: some rules of RFC 4791 §9.9 take them so.
-        self.span.start <= end
+        self.span.start <= self.span.end
+            && self.span.start <= end
             && self.span.end >= start
             && self.days.as_ref().is_none_or(|days| days.may_include(start, end))
     }

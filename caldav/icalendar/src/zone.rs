@@ -114,6 +114,16 @@ impl Zone {
         if i64::from(self.offset(second)) == after { second } else { first }
     }
 
+    /// Local times between which all local times are that mean a Unix time from `from` to `to`.
+    pub(crate) fn local_bounds(&self, from: i64, to: i64) -> (i64, i64) {
+        // Offsets that are in force so near that `to_utc` may look at them.
+        let near =
+            |utc: i64| (-4..=4).map(move |half_day| self.offset(utc.saturating_add(half_day * 43_200)));
+        let least = near(from).min().unwrap_or(0);
+        let most = near(to).max().unwrap_or(0);
+        (from.saturating_add(i64::from(least)), to.saturating_add(i64::from(most)))
+    }
+
     /// Local time of a Unix time.
     pub fn to_local(&self, utc: i64) -> i64 {
         utc + i64::from(self.offset(utc))
