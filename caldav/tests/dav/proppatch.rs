@@ -275,6 +275,20 @@ fn a_collection_file_that_cannot_be_read_is_not_written_over() {
 }
 
 #[test]
+fn comments_in_the_collection_file_are_kept() {
+    let server = server();
+    let text = "# Ask Bob before changing this.\ntype = \"calendar\"\norder = 1 # first\n";
+    server.commit("ada", &[("calendar/.collection.toml", Some(text))]);
+    patch(
+        &server,
+        CALENDAR,
+        set("<A:calendar-order>2</A:calendar-order><D:displayname>Work</D:displayname>"),
+    );
+    let expected = text.replace("order = 1", "order = 2") + "display-name = \"Work\"\n";
+    assert_eq!(collection_file(&server), expected);
+}
+
+#[test]
 fn keys_of_other_programs_are_kept() {
     let server = server();
     let text = "future = 3\ntype = \"calendar\"\n\n[acl]\nbob = \"read\"\n";

@@ -61,6 +61,7 @@ pub(in crate::dav) async fn copy_or_move(
         depth: Depth::of(headers, Depth::Infinity)?,
         conditions: Conditions::of(headers)?,
     };
+    calendar_object::prepare(service, &home, &order.to).await?;
     let (edit, message, status) = carry_out(service, &home.latest()?, &order)?;
     match edit.submit(user, &message)? {
         Some(commit) => commit.await?,

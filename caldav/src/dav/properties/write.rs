@@ -91,8 +91,8 @@ fn write(
     let is_all = matches!(request.selection, Selection::All(_));
     for (position, asked) in listed.iter().enumerate() {
         let written = match asked.live {
-            // Written among all.
-            Some(live) if is_all && live.in_allprop => continue,
+            // Written among all, if the resource has it.
+            Some(live) if is_all && live.in_allprop && is_defined(live, out, context, &subject) => continue,
             Some(live) => live.write(out, context, &subject),
             None => Ok(false),
         };
