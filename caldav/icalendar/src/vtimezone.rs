@@ -41,11 +41,10 @@ pub(crate) fn offsets(component: &Component<'_>) -> Vec<i32> {
 
 impl VtimezoneRules {
     /// Reads the observances; `None` when there is no usable one.
-    pub(crate) fn of(component: &Component<'_>) -> Option<Self> {
+    pub(crate) fn of(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
         let mut transitions: Vec<(i64, i32)> = Vec::new();
         let mut first: Option<(i64, i32)> = None;
         let mut unbounded = false;
-        let mut budget = Budget::new(Budget::OBJECT);
         for observance in component.components().take(MOST_OBSERVANCES) {
             let offset = |name| parse_utc_offset(observance.first(name)?.value().trim());
             let (Some(from), Some(to)) = (offset("TZOFFSETFROM"), offset("TZOFFSETTO")) else { continue };
@@ -80,8 +79,8 @@ impl VtimezoneRules {
                 let until = rule.last_second(|utc| utc + i64::from(from), false);
                 unbounded |= until.is_none() && rule.count.is_none();
                 let mut times = RuleTimes::new(&rule, start, until, rule.count);
-                times.seek(start_of(days_from_civil(FIRST_YEAR, 1, 1)), &mut budget);
-                while let Some(onset) = times.next(&mut budget) {
+                times.seek(start_of(days_from_civil(FIRST_YEAR, 1, 1)), budget);
+                while let Some(onset) = times.next(budget) {
                     if onset >= start_of(days_from_civil(LAST_YEAR + 1, 1, 1)) {
                         break;
                     }
@@ -119,7 +118,7 @@ fn like_time(utc: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{CalendarObject, Limits, Zone, value::DateOrTime};
+    use crate::{Budget, CalendarObject, Limits, Zone, value::DateOrTime};
 
     fn utc(text: &str) -> i64 {
         DateOrTime::parse(text).unwrap().seconds()
@@ -128,7 +127,7 @@ mod tests {
     fn zone(tzid: &str, observances: &str) -> Zone {
         let text = format!("BEGIN:VTIMEZONE\nTZID:{tzid}\n{observances}END:VTIMEZONE\n");
         let object = CalendarObject::parse(text, &Limits::default()).unwrap();
-        Zone::of_vtimezone(&object.root()).unwrap()
+        Zone::of_vtimezone(&object.root(), &mut Budget::new(Budget::OBJECT)).unwrap()
     }
 
     const EASTERN: &str = "BEGIN:DAYLIGHT\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nDTSTART:20070311T020000\n\

@@ -275,6 +275,27 @@ fn far_windows_cost_little() {
     }
 }
 
+/// Many VTIMEZONEs that never end cost no more than the budget that they share.
+#[test]
+fn many_zones_are_read_within_a_budget() {
+    let mut text = String::new();
+    for n in 0..600 {
+        text += &format!(
+            "BEGIN:VTIMEZONE\nTZID:z{n}\nBEGIN:STANDARD\nDTSTART:00010101T000000\nTZOFFSETFROM:+0100\n\
+             TZOFFSETTO:+0{}00\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=29;BYSECOND=59;BYHOUR=3\nEND:STANDARD\n\
+             END:VTIMEZONE\n",
+            n % 9,
+        );
+    }
+    text += "BEGIN:VEVENT\nUID:u\nDTSTART;TZID=z0:20250101T100000\n";
+    for n in 0..600 {
+        text += &format!("RDATE;TZID=z{n}:20250102T100000\n");
+    }
+    text += "END:VEVENT\n";
+    let object = crate::support::calendar(&text);
+    assert!(crate::support::starts(&object, "20250101", "20250105").len() >= 2);
+}
+
 #[test]
 fn many_overrides_are_found_quickly() {
     let mut text =
