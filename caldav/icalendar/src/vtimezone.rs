@@ -118,7 +118,7 @@ fn like_time(utc: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Budget, CalendarObject, Limits, Zone, value::DateOrTime};
+    use crate::{CalendarObject, Limits, Zone, value::DateOrTime};
 
     fn utc(text: &str) -> i64 {
         DateOrTime::parse(text).unwrap().seconds()
@@ -127,7 +127,7 @@ mod tests {
     fn zone(tzid: &str, observances: &str) -> Zone {
         let text = format!("BEGIN:VTIMEZONE\nTZID:{tzid}\n{observances}END:VTIMEZONE\n");
         let object = CalendarObject::parse(text, &Limits::default()).unwrap();
-        Zone::of_vtimezone(&object.root(), &mut Budget::new(Budget::OBJECT)).unwrap()
+        Zone::of_vtimezone(&object.root()).unwrap()
     }
 
     const EASTERN: &str = "BEGIN:DAYLIGHT\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nDTSTART:20070311T020000\n\

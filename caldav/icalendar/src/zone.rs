@@ -62,7 +62,12 @@ impl Zone {
     /// A zone whose TZID is an IANA name and whose offsets are ones that this zone has had is the IANA
     /// zone: exporters are known to write truncated or outdated rules under these names, and clients go
     /// by the name too. Anything else is what the component says.
-    pub fn of_vtimezone(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
+    pub fn of_vtimezone(component: &Component<'_>) -> Option<Self> {
+        Self::of_vtimezone_within(component, &mut Budget::new(Budget::OBJECT))
+    }
+
+    /// As [`Self::of_vtimezone`]; transitions that the budget does not allow for are missing.
+    fn of_vtimezone_within(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
         let named = component.first("TZID").and_then(|tzid| Self::named(tzid.value()));
         if let Some(named) = &named
             && named.has_had(&vtimezone::offsets(component))
@@ -163,7 +168,7 @@ impl Zones {
             let Some(tzid) = component.first("TZID") else { continue };
             if used.contains(tzid.value().trim())
                 && defined.len() < MOST_ZONES
-                && let Some(zone) = Zone::of_vtimezone(&component, &mut budget)
+                && let Some(zone) = Zone::of_vtimezone_within(&component, &mut budget)
             {
                 defined.push((tzid.value().trim().to_owned(), zone));
             }
