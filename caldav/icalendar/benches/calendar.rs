@@ -177,6 +177,31 @@ mod expanding {
         });
     }
 
+    /// The instance of a day fifty years after DTSTART.
+    #[divan::bench]
+    fn one_far_start(bencher: Bencher<'_, '_>) {
+        let object = parse(&daily());
+        let start = FIRST + 50 * 365 * super::DAY;
+        let range = TimeRange::new(start, start + super::DAY);
+        bencher.bench(|| {
+            let budget = &mut Budget::new(Budget::OBJECT);
+            kalends_icalendar::occurrences(&object, None, &range, &Zone::Utc, budget).len()
+        });
+    }
+
+    #[divan::bench]
+    fn one_far_start_by_rrule(bencher: Bencher<'_, '_>) {
+        let start = FIRST + 50 * 365 * super::DAY;
+        let rule = format!("DTSTART:{}\nRRULE:FREQ=DAILY", super::format_utc(FIRST));
+        let zone = rrule::Tz::UTC;
+        let at =
+            |time| chrono::DateTime::from_timestamp(time, 0).expect("the time is valid").with_timezone(&zone);
+        bencher.bench(|| {
+            let set: rrule::RRuleSet = rule.parse().expect("the rule is valid");
+            set.after(at(start)).before(at(start + super::DAY - 1)).all_unchecked().len()
+        });
+    }
+
     #[divan::bench]
     fn one_thousand_starts_by_rrule(bencher: Bencher<'_, '_>) {
         let start = FIRST + 3000 * super::DAY;
