@@ -59,14 +59,8 @@ impl Server {
     fn new() -> Self {
         let device = Rc::new(MemoryDevice::new(256 << 20));
         let store = Store::format(device, &FormatOptions::default()).unwrap();
-        let realm = Realm::open(store.clone()).unwrap();
-        realm.set_password("ada", "a-secret").unwrap();
-        let service = Service::new(
-            store.clone(),
-            realm,
-            ServiceOptions { hostname: "localhost".into(), ..Default::default() },
-        );
-        let server = Self { service, store, written: Cell::new(0) };
+        Realm::open(store.clone()).unwrap().set_password("ada", "a-secret").unwrap();
+        let server = Self::over(store);
         let change = |change: &mut Change| {
             for number in 0..EVENTS {
                 let name = format!("{number:05}.ics");
