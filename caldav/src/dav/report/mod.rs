@@ -27,9 +27,6 @@ use super::{
 use crate::{RequestBody, ResponseBody, Service, realm::User};
 use http::{Request, Response, StatusCode};
 
-/// Resources that one answer has at most. What is cut off is announced by 507 (RFC 6578 §3.6).
-const MAX_RESPONSES: usize = 20_000;
-
 /// The reports there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
