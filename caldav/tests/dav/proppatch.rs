@@ -5,6 +5,10 @@ use crate::{
     propfind::{asking, properties},
     server::{Answer, Server, block_on, event, together},
 };
+use futures_util::FutureExt;
+use kalends_block_backend::SimulatedDevice;
+use kalends_store::Store;
+use std::rc::Rc;
 
 const CALENDAR: &str = "/dav/calendars/ada/calendar/";
 const EVENT: &str = "/dav/calendars/ada/calendar/lunch.ics";
@@ -229,6 +233,19 @@ fn what_is_the_servers_is_not_set_by_clients() {
 }
 
 #[test]
+fn an_empty_colour_or_order_is_none() {
+    let server = server();
+    patch(
+        &server,
+        CALENDAR,
+        set("<A:calendar-color>#112233</A:calendar-color><A:calendar-order>7</A:calendar-order>"),
+    );
+    let response = patch(&server, CALENDAR, set("<A:calendar-color/><A:calendar-order> </A:calendar-order>"));
+    assert_eq!(response.names(200).len(), 2);
+    assert_eq!(properties(&server, CALENDAR, "A:calendar-color A:calendar-order").names(404).len(), 2);
+}
+
+#[test]
 fn values_are_checked() {
     let server = server();
     let zone = |text: &str| format!("<C:calendar-timezone>{text}</C:calendar-timezone>");
@@ -387,4 +404,39 @@ fn changes_at_the_same_time_all_stand() {
     for n in 0..8 {
         assert!(file.contains(&format!("p{n}")), "{file}");
     }
+}
+
+#[test]
+fn an_answer_means_that_the_change_is_durable() {
+    let device = Rc::new(SimulatedDevice::new(8 << 20, 512));
+    let server = Server::on(device.clone());
+    device.hold_flushes();
+    let body = set("<D:displayname>Work</D:displayname>");
+    let mut first = server.answer_to("ada", "PROPPATCH", CALENDAR, &[], &body);
+    // The same again is nothing to write, but to be waited for too.
+    let mut again = server.answer_to("ada", "PROPPATCH", CALENDAR, &[], &body);
+    for _ in 0..10 {
+        assert!((&mut first).now_or_never().is_none());
+        assert!((&mut again).now_or_never().is_none());
+    }
+    assert_eq!(properties(&server, CALENDAR, "D:displayname").text("D:displayname"), "Calendar");
+    device.release_flushes();
+    for answer in together(vec![first, again]) {
+        assert_eq!(answer.response().status("D:displayname"), 200);
+    }
+    let (step, files) = (device.steps(), server.files("ada"));
+    assert!(files.iter().any(|(_, text)| text.contains("display-name = \"Work\"")));
+    for seed in 0..10 {
+        let after = Store::open(Rc::new(device.crash(step, seed))).unwrap();
+        assert_eq!(Server::files_of(&after, "ada"), files, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_changes_nothing() {
+    let device = Rc::new(SimulatedDevice::new(8 << 20, 512));
+    let server = Server::on(device.clone());
+    device.fail_flushes(true);
+    server.send("PROPPATCH", CALENDAR, &[], set("<D:displayname>Work</D:displayname>")).expect(500);
+    assert_eq!(properties(&server, CALENDAR, "D:displayname").text("D:displayname"), "Calendar");
 }
