@@ -440,3 +440,48 @@ fn a_device_that_fails_changes_nothing() {
     server.send("PROPPATCH", CALENDAR, &[], set("<D:displayname>Work</D:displayname>")).expect(500);
     assert_eq!(properties(&server, CALENDAR, "D:displayname").text("D:displayname"), "Calendar");
 }
+
+#[test]
+fn damaged_bodies_get_an_answer_and_leave_files_that_can_be_read() {
+    let server = server();
+    let patches = set(&format!(
+        "<D:displayname xml:lang='de'>B&#252;ro</D:displayname><A:calendar-color>#FF8800FF</A:calendar-color>\
+         <C:calendar-timezone>{ZONE}</C:calendar-timezone><x:p a='1'><y xmlns='urn:y'>&lt;</y></x:p>"
+    ));
+    let finds = asking("D:displayname A:calendar-color C:calendar-timezone D:supported-report-set");
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    for round in 0..400 {
+        let (method, whole) = if round % 2 == 0 { ("PROPPATCH", &patches) } else { ("PROPFIND", &finds) };
+        let mut body = whole.clone().into_bytes();
+        for _ in 0..=next(3) {
+            let at = next(body.len());
+            match next(4) {
+                0 => body[at] = next(256) as u8,
+                1 => drop(body.remove(at)),
+                2 => body.insert(at, b"<>/'\":=&; "[next(10)]),
+                _ => {
+                    let from = next(body.len());
+                    let piece = body[from..(from + 30).min(body.len())].to_vec();
+                    body.splice(at..at, piece);
+                }
+            }
+        }
+        let target = [CALENDAR, EVENT, "/dav/calendars/ada/", "/dav/"][next(4)];
+        let answer = server.send(method, target, &[("depth", "0")], &body);
+        let text = String::from_utf8_lossy(&body);
+        assert!([207, 400, 403, 413].contains(&answer.status), "{}: {text}", answer.status);
+        if answer.status == 207 {
+            assert_eq!(answer.responses().len(), 1, "{text}");
+        }
+    }
+    let files = server.files("ada").into_iter().filter(|(path, _)| path.ends_with(".toml"));
+    for (path, text) in files {
+        toml::from_str::<toml::Table>(&text).expect(&path);
+    }
+    let found = properties(&server, CALENDAR, "D:resourcetype");
+    assert!(found.get("D:resourcetype").child("C:calendar").is_some());
+}
