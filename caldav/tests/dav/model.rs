@@ -1,6 +1,6 @@
 //! Long sequences of requests against a tree of files that does what RFC 4918 says.
 
-use crate::server::Server;
+use crate::{random::random, server::Server};
 use std::collections::BTreeMap;
 
 /// What is at a place.
@@ -110,15 +110,6 @@ fn resources(server: &Server) -> BTreeMap<String, String> {
         }
     }
     out
-}
-
-/// SplitMix64.
-fn random(state: &mut u64, below: usize) -> usize {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) % below as u64) as usize
 }
 
 #[test]
