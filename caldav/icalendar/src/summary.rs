@@ -42,8 +42,8 @@ pub struct Summary {
     pub span: Span,
     /// Whether it recurs or has overrides.
     pub recurring: bool,
-    /// Whether it may count for free-busy: a VFREEBUSY, or a VEVENT that is not always transparent or
-    /// cancelled.
+    /// Whether it may count for free-busy: a VFREEBUSY that lists more than free time, or a VEVENT of which not
+    /// all is transparent or cancelled.
     pub busy: bool,
     /// Where known: the days, in UTC, that it is on.
     days: Option<Days>,
@@ -95,11 +95,7 @@ impl Summary {
         }
         let recurring = sets.sets.iter().any(RecurrenceSet::recurs);
         let days = if recurring && span != Span::ALL { Days::of(&mut sets, &span) } else { None };
-        let busy = calendar.components().any(|component| match ComponentKind::named(component.name()) {
-            Some(ComponentKind::Event) => BusyType::of_event(&component).is_some(),
-            Some(ComponentKind::FreeBusy) => true,
-            _ => false,
-        });
+        let busy = calendar.components().any(|component| BusyType::at_most(&component).is_some());
         Some(Self { uid, kind, span, recurring, busy, days })
     }
 

@@ -163,7 +163,7 @@ impl State {
         let length = tree.as_bytes().len();
         let common = |kept: &Kept| kept.index.tree().common_bytes(tree);
         let best = self.calendars.iter().map(|(id, kept)| (common(kept), id)).max()?;
-        (best.0 * 2 >= length).then_some(*best.1)
+        (length > 0 && best.0 * 2 >= length).then_some(*best.1)
     }
 
     /// An index to make that of `tree` from.

@@ -166,6 +166,27 @@ fn what_does_not_recur_is_expanded_without_a_recurrence_id() {
 }
 
 #[test]
+fn todos_expand_by_their_start_or_due() {
+    let both = calendar(
+        "BEGIN:VTODO\nUID:u\nDTSTART;TZID=Europe/Berlin:20250106T090000\nDUE;TZID=Europe/London:20250106T100000\n\
+         RRULE:FREQ=WEEKLY\nEND:VTODO\n",
+    );
+    let out = expanded(&both, "20250113", "20250114");
+    assert_eq!(
+        (lines(&out, "DTSTART:"), lines(&out, "DUE:")),
+        (vec!["20250113T080000Z"], vec!["20250113T100000Z"])
+    );
+    let due = calendar("BEGIN:VTODO\nUID:u\nDUE;VALUE=DATE:20250106\nRRULE:FREQ=WEEKLY\nEND:VTODO\n");
+    let out = expanded(&due, "20250112", "20250114");
+    assert_eq!(
+        (lines(&out, "DUE"), lines(&out, "RECURRENCE-ID")),
+        (vec![";VALUE=DATE:20250113"; 1], vec![";VALUE=DATE:20250113"])
+    );
+    let undated = calendar("BEGIN:VTODO\nUID:u\nSUMMARY:some day\nEND:VTODO\n");
+    assert_eq!(lines(&expanded(&undated, "20250112", "20250114"), "SUMMARY:"), ["some day"]);
+}
+
+#[test]
 fn expansion_respects_the_selection_of_properties() {
     let object = event("DTSTART:20250106T090000Z\nRRULE:FREQ=DAILY\nSUMMARY:x\n");
     let listed = vec![PropertySelection { name: "DTSTART".into(), novalue: false }];
@@ -187,7 +208,7 @@ fn expansion_respects_the_selection_of_properties() {
 }
 
 #[test]
-fn expanded_objects_are_valid_but_for_their_overrides() {
+fn expanded_objects_of_clients_pass_the_checks() {
     for sample in [
         include_str!("../samples/apple-override.ics"),
         include_str!("../samples/evolution-prefix.ics"),

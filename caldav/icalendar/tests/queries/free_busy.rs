@@ -111,11 +111,14 @@ fn what_vfreebusy_lists_is_told_by_its_type() {
 
 #[test]
 fn what_cannot_be_told_is_busy() {
-    let object = event("DTSTART:20250101T000000Z\nRRULE:FREQ=SECONDLY;INTERVAL=2\nDURATION:PT1S\n");
-    assert_eq!(
-        busy_of(&[object], "20250110", "20250120", &Zone::Utc),
-        ["BUSY 20250110T000000Z/20250120T000000Z"]
-    );
+    let busy = |more: &str| {
+        let rule = "RRULE:FREQ=SECONDLY;INTERVAL=2\nDURATION:PT1S\n";
+        let object = event(&format!("DTSTART:20250101T000000Z\n{rule}{more}"));
+        busy_of(&[object], "20250110", "20250120", &Zone::Utc).join(" ")
+    };
+    assert_eq!(busy(""), "BUSY 20250110T000000Z/20250120T000000Z");
+    assert_eq!(busy("TRANSP:TRANSPARENT\n"), "");
+    assert!(busy("STATUS:TENTATIVE\n").ends_with("BUSY-TENTATIVE 20250110T000000Z/20250120T000000Z"));
 }
 
 #[test]

@@ -117,6 +117,9 @@ fn lines() -> impl Strategy<Value = String> {
         "-PT1S",
         "P",
         "FREQ=DAILY",
+        "FREQ=YEARLY",
+        "FREQ=MONTHLY;BYDAY=-1FR",
+        "FREQ=MONTHLY;COUNT=7",
         "FREQ=SECONDLY;COUNT=1000000000",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
         "FREQ=SECONDLY;INTERVAL=4000000000",
@@ -273,6 +276,27 @@ fn far_windows_cost_little() {
         assert_eq!(filter.matches(&object, &Zone::Utc, &mut budget), rule != "FREQ=WEEKLY", "{rule}");
         assert!(!budget.is_exceeded(), "{rule}");
     }
+}
+
+/// Many VTIMEZONEs that never end cost no more than the budget that they share.
+#[test]
+fn many_zones_that_never_end_are_read() {
+    let mut text = String::new();
+    for n in 0..600 {
+        text += &format!(
+            "BEGIN:VTIMEZONE\nTZID:z{n}\nBEGIN:STANDARD\nDTSTART:00010101T000000\nTZOFFSETFROM:+0100\n\
+             TZOFFSETTO:+0{}00\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=29;BYSECOND=59;BYHOUR=3\nEND:STANDARD\n\
+             END:VTIMEZONE\n",
+            n % 9,
+        );
+    }
+    text += "BEGIN:VEVENT\nUID:u\nDTSTART;TZID=z0:20250101T100000\n";
+    for n in 0..600 {
+        text += &format!("RDATE;TZID=z{n}:20250102T100000\n");
+    }
+    text += "END:VEVENT\n";
+    let object = crate::support::calendar(&text);
+    assert!(crate::support::starts(&object, "20250101", "20250105").len() >= 2);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod hostile;
 mod occurrence_sets;
 mod oracles;
 mod rfc4791_examples;
+mod rfc5545_rules;
 mod summaries;
 mod support;
 mod time_range_tables;

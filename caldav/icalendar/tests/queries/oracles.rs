@@ -3,8 +3,9 @@
 //!
 //! Known differences are kept out of what is generated: `rrule` leaves out a DTSTART that its rule does not
 //! name, and so counts COUNT from another instance; it takes BYWEEKNO alone as all days of the week, not as
-//! DTSTART's, and does not count weeks from the end where they reach into the year before; its BYSETPOS sees
-//! only the days from DTSTART on of DTSTART's week; it refuses some rules that are understood here.
+//! DTSTART's, and does not count weeks from the end where they reach into the year before, nor rightly the last
+//! week where weeks do not start on Monday; its BYSETPOS sees only the days from DTSTART on of DTSTART's week; with
+//! FREQ=MINUTELY it passes over days that it should name; it refuses some rules that are understood here.
 
 use crate::support::{event, parse};
 use kalends_icalendar::{Budget, CalendarObject, TimeRange, Zone, occurrences, value::format_utc};
@@ -69,6 +70,7 @@ fn rules() -> impl Strategy<Value = String> {
     (frequency, 1..5u32, bounds, days, times, week_start).prop_map(
         |(frequency, interval, bounds, days, times, week_start)| {
             let mut rule = format!("FREQ={frequency};INTERVAL={interval}{bounds}{week_start}");
+            let days = if frequency == "MINUTELY" { Default::default() } else { days };
             let (by_day, by_month_day, mut by_year_day, mut by_week, by_month) = days;
             let (by_hour, by_minute, mut by_position) = times;
             if frequency != "YEARLY" {
@@ -80,7 +82,8 @@ fn rules() -> impl Strategy<Value = String> {
             let numbered = by_day.bytes().any(|byte| byte.is_ascii_digit());
             let by_day =
                 if numbered && !matches!(frequency, "MONTHLY" | "YEARLY") { String::new() } else { by_day };
-            if numbered || by_day.is_empty() {
+            let last_week = ["52", "53", "-1"].iter().any(|week| by_week.contains(week));
+            if numbered || by_day.is_empty() || (last_week && !week_start.is_empty()) {
                 by_week.clear();
             }
             let by_month_day = if frequency == "WEEKLY" { String::new() } else { by_month_day };
@@ -111,7 +114,9 @@ proptest! {
         let Some((mut theirs, complete)) = theirs(&text) else { return Ok(()) };
         if theirs.first() != Some(&start) {
             // COUNT then counts other instances.
-            prop_assume!(!rule.contains("COUNT"));
+            if rule.contains("COUNT") {
+                return Ok(());
+            }
             theirs.insert(0, start);
         }
         let last = theirs.last().copied().unwrap_or(start);
@@ -131,7 +136,9 @@ proptest! {
         // Between 04:00 and 22:00 no zone has gaps; what `rrule` does in them differs.
         minute in 240..1320i64,
     ) {
-        prop_assume!(!rule.contains("BYHOUR") && !rule.contains("HOURLY") && !rule.contains("MINUTELY"));
+        if ["BYHOUR", "HOURLY", "MINUTELY"].iter().any(|part| rule.contains(part)) {
+            return Ok(());
+        }
         let local = format_utc(1_577_836_800 + day * 86_400 + minute * 60);
         let text = format!("DTSTART;TZID={zone}:{}\nRRULE:{rule}", local.trim_end_matches('Z'));
         let Some((mut theirs, complete)) = theirs(&text) else { return Ok(()) };
@@ -140,7 +147,9 @@ proptest! {
             return Ok(());
         };
         if theirs.first() != Some(&start) {
-            prop_assume!(!rule.contains("COUNT"));
+            if rule.contains("COUNT") {
+                return Ok(());
+            }
             theirs.insert(0, start);
         }
         let last = theirs.last().copied().unwrap_or(start);

@@ -93,5 +93,7 @@ fn what_is_never_busy_is_marked() {
     ] {
         assert_eq!(summary(&format!("DTSTART:20250110T100000Z\n{properties}")).busy, busy, "{properties}");
     }
-    assert!(Summary::of(&object("VFREEBUSY", "FREEBUSY:20250110T100000Z/PT1H\n")).unwrap().busy);
+    let listed = |properties: &str| Summary::of(&object("VFREEBUSY", properties)).unwrap().busy;
+    assert!(listed("FREEBUSY:20250110T100000Z/PT1H\n"));
+    assert!(!listed("FREEBUSY;FBTYPE=FREE:20250110T100000Z/PT1H\n"));
 }
