@@ -413,3 +413,22 @@ fn a_directory_made_by_git_is_a_calendar_with_a_name() {
     assert_eq!(broken.text("D:displayname"), "broken");
     assert!(broken.get("D:resourcetype").child("C:calendar").is_none());
 }
+
+#[test]
+fn a_member_that_cannot_be_read_is_reported_alone() {
+    let server = home();
+    let mut change = kalends_caldav::Change::new(&server.repository("ada"));
+    let missing = kalends_store::ObjectId::from_hex(&[b'1'; 40]).unwrap();
+    change.place(&[b"calendar", b"lost.ics"], Some((kalends_store::EntryKind::Blob, missing)));
+    change.place(&[b"calendar", b"lost"], Some((kalends_store::EntryKind::Tree, missing)));
+    let author = kalends_caldav::Author { name: "Push".into(), email: "push@localhost".into() };
+    crate::server::block_on(change.submit(&author, "Push").unwrap().unwrap()).unwrap();
+    let body = asking("D:getetag D:getcontentlength");
+    let answer = server.send("PROPFIND", "/dav/calendars/ada/calendar/", &[("depth", "1")], body);
+    let responses = answer.responses();
+    assert_eq!(responses.len(), 5);
+    let lost = responses.iter().find(|found| found.href.ends_with("/lost.ics")).unwrap();
+    assert_eq!((lost.status("D:getetag"), lost.status("D:getcontentlength")), (200, 500));
+    let lunch = responses.iter().find(|found| found.href.ends_with("/a&b.ics")).unwrap();
+    assert_eq!(lunch.names(200).len(), 2);
+}
