@@ -215,3 +215,52 @@ mod expanding {
         });
     }
 }
+
+/// Objects made to cost much: one question about each must end within its budget, beside one that is plain.
+#[divan::bench_group(sample_count = 10)]
+mod one_question {
+    use super::{Budget, CalendarObject, FIRST, Zone, month, parse};
+    use divan::Bencher;
+
+    const KINDS: [&str; 7] =
+        ["plain", "secondly", "never", "no_position", "many_exdates", "many_exrules", "many_zones"];
+
+    fn object(kind: &str) -> CalendarObject {
+        let event = |more: &str| {
+            format!("BEGIN:VEVENT\r\nUID:u\r\nDTSTART:20000101T000000Z\r\n{more}\r\nEND:VEVENT\r\n")
+        };
+        let inner = match kind {
+            "secondly" => event("RRULE:FREQ=SECONDLY;BYHOUR=3;COUNT=4000000000"),
+            "never" => event("RRULE:FREQ=YEARLY;BYWEEKNO=53;BYMONTH=6"),
+            "no_position" => event("RRULE:FREQ=MINUTELY;BYSETPOS=2"),
+            "many_exdates" => {
+                let dates: Vec<String> = (0..50_000).map(|n| super::format_local(FIRST + n * 7)).collect();
+                event(&format!("RRULE:FREQ=SECONDLY\r\nEXDATE;TZID=Europe/Berlin:{}", dates.join(",")))
+            }
+            "many_exrules" => event(&"EXRULE:FREQ=SECONDLY;INTERVAL=2\r\n".repeat(9_000)),
+            "many_zones" => {
+                let mut text = String::new();
+                for n in 0..600 {
+                    text += &super::ZONE.replace("Europe/Berlin", &format!("zone {n}"));
+                }
+                let uses: Vec<String> =
+                    (0..600).map(|n| format!("RDATE;TZID=\"zone {n}\":20200101T000000")).collect();
+                text + &event(&uses.join("\r\n"))
+            }
+            _ => event("SUMMARY:plain"),
+        };
+        parse(&format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{inner}END:VCALENDAR\r\n"))
+    }
+
+    #[divan::bench(args = KINDS)]
+    fn filtering(bencher: Bencher<'_, '_>, kind: &str) {
+        let (object, filter) = (object(kind), month());
+        bencher.bench(|| filter.matches(&object, &Zone::Utc, &mut Budget::new(Budget::OBJECT)));
+    }
+
+    #[divan::bench(args = KINDS)]
+    fn summarising(bencher: Bencher<'_, '_>, kind: &str) {
+        let object = object(kind);
+        bencher.bench(|| super::Summary::of(&object));
+    }
+}

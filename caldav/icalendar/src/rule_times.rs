@@ -14,7 +14,7 @@ use crate::{
     rule::{Frequency, Rule},
 };
 
-/// Work that a computation may do, in days examined and instances made; about 5 ns each.
+/// Work that a computation may do, in days examined and a twelfth of an instance made; about 15 ns each.
 #[derive(Clone, Debug)]
 pub struct Budget {
     left: u64,
@@ -22,7 +22,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For one question about one calendar object: 200,000 steps, about a millisecond. A budget is for one
+    /// For one question about one calendar object: 200,000 steps, a few milliseconds. A budget is for one
     /// object: once exceeded it stays so, and answers about other objects would suffer.
     pub const OBJECT: u64 = 200_000;
 

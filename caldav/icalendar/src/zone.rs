@@ -153,12 +153,12 @@ pub struct Zones {
 
 impl Zones {
     /// Reads the VTIMEZONEs of a VCALENDAR that its components refer to; Exchange sends every zone it knows,
-    /// about 140. All together cost at most ten times [`Budget::OBJECT`]; what is beyond has the offset of its
-    /// last transition within.
+    /// about 140. All together cost at most twice [`Budget::OBJECT`], enough for fifty with endless rules; what is
+    /// beyond keeps the offset of its last transition within.
     pub fn of(calendar: &Component<'_>) -> Self {
         let mut used = BTreeSet::new();
         let mut defined = Vec::new();
-        let mut budget = Budget::new(10 * Budget::OBJECT);
+        let mut budget = Budget::new(2 * Budget::OBJECT);
         for component in calendar.components() {
             if !component.is("VTIMEZONE") {
                 collect_tzids(&component, &mut used);
