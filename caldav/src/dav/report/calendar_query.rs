@@ -24,7 +24,8 @@ use kalends_store::{Error, Objects};
 
 /// What one answer comes to.
 struct Limits {
-    /// Objects in it. Clients may take for deleted what is not: only who has this many sees an answer cut off.
+    /// Objects in it. Clients may take for deleted what is not told: only who has this many sees an answer
+    /// cut off.
     matches: usize,
     /// Work that testing and selecting may cost.
     steps: u64,

@@ -23,8 +23,8 @@ use http::{Response, StatusCode};
 use kalends_store::{EntryMode, Error, ObjectId, Tree, TreeEntry, oid};
 use std::{ops::ControlFlow, rc::Rc};
 
-/// Changes that one answer tells at most. Clients that pass over 507 learn of the rest the next time, as their
-/// token is for what they were told.
+/// Changes that one answer tells at most. Clients that pass over 507 learn of the rest the next time, as
+/// their token is for what they were told.
 const MAX_PER_ANSWER: usize = 20_000;
 /// Changes that one synchronisation comes to at most, over all its answers.
 const MAX_CHANGES: usize = 1_000_000;
