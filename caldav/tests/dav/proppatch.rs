@@ -3,6 +3,7 @@
 use crate::{
     multistatus::Properties,
     propfind::{asking, properties},
+    random::random,
     server::{Answer, Server, block_on, event, together},
 };
 use futures_util::FutureExt;
@@ -449,11 +450,8 @@ fn damaged_bodies_get_an_answer_and_leave_files_that_can_be_read() {
          <C:calendar-timezone>{ZONE}</C:calendar-timezone><x:p a='1'><y xmlns='urn:y'>&lt;</y></x:p>"
     ));
     let finds = asking("D:displayname A:calendar-color C:calendar-timezone D:supported-report-set");
-    let mut random = 1_u64;
-    let mut next = |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % below
-    };
+    let mut state = 1;
+    let mut next = |below: usize| random(&mut state, below);
     for round in 0..400 {
         let (method, whole) = if round % 2 == 0 { ("PROPPATCH", &patches) } else { ("PROPFIND", &finds) };
         let mut body = whole.clone().into_bytes();
