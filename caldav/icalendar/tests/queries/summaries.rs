@@ -42,6 +42,9 @@ fn rules_with_an_end_have_a_span() {
         assert!(!found.may_overlap(&range("20250115", "20250116")), "{rule}");
         assert!(!found.may_overlap(&range("20241215", "20241216")), "{rule}");
     }
+    let long = summary("DTSTART:20250101T100000Z\nDURATION:P30D\nRRULE:FREQ=WEEKLY;COUNT=2\n");
+    assert!(long.may_overlap(&range("20250207T090000Z", "20250207T091000Z")));
+    assert!(!long.may_overlap(&range("20250301", "20250302")));
     assert_eq!(summary("DTSTART:20250101T100000Z\nRRULE:FREQ=DAILY\n").span.end, i64::MAX);
     assert_eq!(summary("DTSTART:20250101T100000Z\nRRULE:FREQ=SECONDLY;COUNT=99999999\n").span.end, i64::MAX);
 }
