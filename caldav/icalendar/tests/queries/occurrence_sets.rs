@@ -116,9 +116,10 @@ fn narrow_windows_see_instances_at_changes_of_the_clock() {
     // 02:30 does not exist on the 9th; the instance is at 03:30 EDT.
     let skipped = event("DTSTART;TZID=America/New_York:20250306T023000\nRRULE:FREQ=DAILY;COUNT=6\n");
     assert_eq!(starts(&skipped, "20250309T073000Z", "20250309T073001Z"), ["20250309T073000Z"]);
-    // The day from 2025-10-25 12:00 in Berlin has 25 hours, and this is the last of them.
-    let long = event("DTSTART;TZID=Europe/Berlin:20251020T120000\nDURATION:P1D\nRRULE:FREQ=DAILY;COUNT=20\n");
-    assert_eq!(starts(&long, "20251026T103000Z", "20251026T103001Z"), ["20251025T100000Z"]);
+    // Ten days from 2025-10-20 12:00 in Berlin are an hour longer than elsewhere, and this is in the last.
+    let long =
+        event("DTSTART;TZID=Europe/Berlin:20251010T120000\nDURATION:P10D\nRRULE:FREQ=DAILY;COUNT=11\n");
+    assert_eq!(starts(&long, "20251030T103000Z", "20251030T103001Z"), ["20251020T100000Z"]);
     // Moved by a day of local time that has 23 hours.
     let moved = calendar(
         "BEGIN:VEVENT\nUID:u\nDTSTART:20250310T120000Z\nRRULE:FREQ=DAILY\nEND:VEVENT\n\
