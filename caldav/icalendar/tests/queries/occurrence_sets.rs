@@ -1,6 +1,6 @@
 //! Recurrence sets: rules, dates, exceptions, overrides, zones.
 
-use crate::support::{calendar, event, in_window, object, range, starts, utc};
+use crate::support::{calendar, event, in_window, object, range, starts, starts_in, utc};
 use kalends_icalendar::{Budget, ComponentKind, Form, Zone, occurrences};
 
 const JANUARY: (&str, &str) = ("20250101", "20250201");
@@ -79,6 +79,53 @@ fn a_period_in_rdate_has_its_own_length() {
     assert_eq!(lengths, [3600, 1800, 18_000]);
     // A long one that began before the window is found.
     assert_eq!(starts(&object, "20250103T143000Z", "20250104"), ["20250103T100000Z"]);
+}
+
+#[test]
+fn a_period_lengthens_an_event_without_end() {
+    let object = event("DTSTART:20250101T100000Z\nRDATE;VALUE=PERIOD:20250103T100000Z/PT5H\n");
+    assert_eq!(starts(&object, "20250103T143000Z", "20250104"), ["20250103T100000Z"]);
+}
+
+#[test]
+fn days_are_excluded_and_overridden_by_the_midnight_of_the_calendar() {
+    let object = calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART;VALUE=DATE:20250106\nRRULE:FREQ=DAILY;COUNT=4\n\
+         EXDATE:20250106T230000Z\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID:20250107T230000Z\nDTSTART:20250108T120000Z\nEND:VEVENT\n",
+    );
+    assert_eq!(
+        starts_in(&object, "Europe/Berlin", "20250101", "20250201"),
+        ["20250105T230000Z", "20250108T120000Z", "20250108T230000Z"]
+    );
+}
+
+#[test]
+fn days_that_an_override_makes_times_keep_their_time() {
+    // In New York daylight saving time begins on the 9th, which UTC does not know.
+    let object = calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART;VALUE=DATE:20250307\nRRULE:FREQ=DAILY;COUNT=5\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID;VALUE=DATE;RANGE=THISANDFUTURE:20250308\n\
+         DTSTART:20250308T100000Z\nEND:VEVENT\n",
+    );
+    assert_eq!(
+        starts_in(&object, "America/New_York", "20250308T060000Z", "20250401"),
+        ["20250308T100000Z", "20250309T100000Z", "20250310T100000Z", "20250311T100000Z"]
+    );
+}
+
+#[test]
+fn a_due_date_of_a_timed_todo_is_a_midnight_in_every_week() {
+    let object = object(
+        "VTODO",
+        "DTSTART;TZID=Europe/Berlin:20251001T120000\nDUE;VALUE=DATE:20251013\nRRULE:FREQ=WEEKLY\n",
+    );
+    // Winter time begins between the start of the 22nd and its end at midnight of 2025-11-03.
+    let found = |start: &str, end: &str| {
+        starts_in(&object, "Europe/Berlin", start, end).contains(&"20251022T100000Z".into())
+    };
+    assert!(found("20251102T223000Z", "20251102T223001Z"));
+    assert!(!found("20251102T230000Z", "20251102T230001Z"));
 }
 
 #[test]

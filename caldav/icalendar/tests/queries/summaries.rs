@@ -78,6 +78,36 @@ fn moved_instances_are_in_the_span_and_the_days() {
 }
 
 #[test]
+fn dates_before_dtstart_and_moved_futures_are_in_the_span() {
+    let early = summary("DTSTART:20250110T100000Z\nRDATE:20240110T100000Z\nRRULE:FREQ=DAILY;COUNT=2\n");
+    assert!(early.may_overlap(&range("20240110", "20240111")));
+    let moved = Summary::of(&calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART:20250101T100000Z\nRRULE:FREQ=DAILY;COUNT=20\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID;RANGE=THISANDFUTURE:20250102T100000Z\n\
+         DTSTART:20250501T100000Z\nEND:VEVENT\n",
+    ))
+    .unwrap();
+    assert!(moved.may_overlap(&range("20250519", "20250520")));
+    assert!(!moved.may_overlap(&range("20250601", "20250602")));
+}
+
+/// The EXDATE is the 14th in UTC, and in Berlin the midnight of the 15th, which is no instance.
+#[test]
+fn what_is_excluded_in_one_zone_only_is_kept() {
+    let found =
+        summary("DTSTART;VALUE=DATE:20000614\nRRULE:FREQ=YEARLY\nEXDATE:20260613T220000Z,20260614T220000Z\n");
+    assert!(found.may_overlap(&range("20260613T220000Z", "20260614T220000Z")));
+    assert!(!found.may_overlap(&range("20260714", "20260715")));
+}
+
+#[test]
+fn what_is_not_one_calendar_may_be_anywhere() {
+    let one = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:u\nDTSTART:20250110\nEND:VEVENT\nEND:VCALENDAR\n";
+    let two = Summary::of(&crate::support::parse(&one.repeat(2))).unwrap();
+    assert!(two.may_overlap(&range("20990101", "20990102")));
+}
+
+#[test]
 fn undated_todos_may_overlap_what_rfc_4791_says() {
     let todo = |properties: &str| Summary::of(&object("VTODO", properties)).unwrap();
     assert!(todo("").may_overlap(&range("19700101", "19700102")));
