@@ -241,6 +241,9 @@ fn too_many_instances_are_refused() {
     assert_eq!(expand("20270101"), Err(TooManyInstances));
     let selection = Selection { expand: Some(range("20250101", "20270101")), ..Default::default() };
     assert_eq!(selection.apply(&object, &Zone::Utc, &mut budget()), Err(TooManyInstances));
+    // What cannot be told within the budget is not left out in silence.
+    let seldom = event("DTSTART:20250101T000000Z\nRRULE:FREQ=SECONDLY;BYSETPOS=2\n");
+    assert_eq!(selection.apply(&seldom, &Zone::Utc, &mut budget()), Err(TooManyInstances));
     // Few instances of many bytes.
     let large =
         event(&format!("DTSTART:20250101T000000Z\nRRULE:FREQ=DAILY\nDESCRIPTION:{}\n", "x".repeat(900_000)));

@@ -225,6 +225,10 @@ fn alarms_sound_relative_to_start_or_end() {
     // A day before, on the other side of the change to daylight saving time.
     let object = with_alarm("VEVENT", "DTSTART;TZID=Europe/Berlin:20250330T120000\n", "TRIGGER:-P1D\n");
     assert!(alarm_in(&object, "20250329T110000Z", "20250329T110001Z"));
+    let daily = "DTSTART;TZID=Europe/Berlin:20250320T120000\nRRULE:FREQ=DAILY\n";
+    let object = with_alarm("VEVENT", daily, "TRIGGER:-P10D\n");
+    assert!(alarm_in(&object, "20250326T110000Z", "20250326T110001Z"));
+    assert!(!alarm_in(&object, "20250326T100000Z", "20250326T100001Z"));
     // The end of a to-do is DUE.
     let object = with_alarm("VTODO", "DUE:20250110T100000Z\n", "TRIGGER;RELATED=END:-PT1H\n");
     assert!(alarm_in(&object, "20250110T090000Z", "20250110T090001Z"));

@@ -1,6 +1,6 @@
 //! Recurrence sets: rules, dates, exceptions, overrides, zones.
 
-use crate::support::{calendar, event, in_window, object, range, starts, utc};
+use crate::support::{calendar, event, in_window, object, range, starts, starts_in, utc};
 use kalends_icalendar::{Budget, ComponentKind, Form, Zone, occurrences};
 
 const JANUARY: (&str, &str) = ("20250101", "20250201");
@@ -82,6 +82,53 @@ fn a_period_in_rdate_has_its_own_length() {
 }
 
 #[test]
+fn a_period_lengthens_an_event_without_end() {
+    let object = event("DTSTART:20250101T100000Z\nRDATE;VALUE=PERIOD:20250103T100000Z/PT5H\n");
+    assert_eq!(starts(&object, "20250103T143000Z", "20250104"), ["20250103T100000Z"]);
+}
+
+#[test]
+fn days_are_excluded_and_overridden_by_the_midnight_of_the_calendar() {
+    let object = calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART;VALUE=DATE:20250106\nRRULE:FREQ=DAILY;COUNT=4\n\
+         EXDATE:20250106T230000Z\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID:20250107T230000Z\nDTSTART:20250108T120000Z\nEND:VEVENT\n",
+    );
+    assert_eq!(
+        starts_in(&object, "Europe/Berlin", "20250101", "20250201"),
+        ["20250105T230000Z", "20250108T120000Z", "20250108T230000Z"]
+    );
+}
+
+#[test]
+fn days_that_an_override_makes_times_keep_their_time() {
+    // In New York daylight saving time begins on the 9th, which UTC does not know.
+    let object = calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART;VALUE=DATE:20250307\nRRULE:FREQ=DAILY;COUNT=5\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID;VALUE=DATE;RANGE=THISANDFUTURE:20250308\n\
+         DTSTART:20250308T100000Z\nEND:VEVENT\n",
+    );
+    assert_eq!(
+        starts_in(&object, "America/New_York", "20250308T060000Z", "20250401"),
+        ["20250308T100000Z", "20250309T100000Z", "20250310T100000Z", "20250311T100000Z"]
+    );
+}
+
+#[test]
+fn a_due_date_of_a_timed_todo_is_a_midnight_in_every_week() {
+    let object = object(
+        "VTODO",
+        "DTSTART;TZID=Europe/Berlin:20251001T120000\nDUE;VALUE=DATE:20251013\nRRULE:FREQ=WEEKLY\n",
+    );
+    // Winter time begins between the start of the 22nd and its end at midnight of 2025-11-03.
+    let found = |start: &str, end: &str| {
+        starts_in(&object, "Europe/Berlin", start, end).contains(&"20251022T100000Z".into())
+    };
+    assert!(found("20251102T223000Z", "20251102T223001Z"));
+    assert!(!found("20251102T230000Z", "20251102T230001Z"));
+}
+
+#[test]
 fn duration_is_nominal_and_dtend_exact_across_daylight_saving_time() {
     // In Berlin the clocks go forward on 2025-03-30 at 02:00.
     for (end, hours) in
@@ -108,6 +155,25 @@ fn instances_keep_their_local_time() {
         starts(&object, "20250308", "20250311"),
         ["20250308T073000Z", "20250309T073000Z", "20250310T063000Z"]
     );
+}
+
+/// Windows of a second at changes of the clock, where local time and UTC part.
+#[test]
+fn narrow_windows_see_instances_at_changes_of_the_clock() {
+    // 02:30 does not exist on the 9th; the instance is at 03:30 EDT.
+    let skipped = event("DTSTART;TZID=America/New_York:20250306T023000\nRRULE:FREQ=DAILY;COUNT=6\n");
+    assert_eq!(starts(&skipped, "20250309T073000Z", "20250309T073001Z"), ["20250309T073000Z"]);
+    // Ten days from 2025-10-20 12:00 in Berlin are an hour longer than elsewhere, and this is in the last.
+    let long =
+        event("DTSTART;TZID=Europe/Berlin:20251010T120000\nDURATION:P10D\nRRULE:FREQ=DAILY;COUNT=11\n");
+    assert_eq!(starts(&long, "20251030T103000Z", "20251030T103001Z"), ["20251020T100000Z"]);
+    // Moved by a day of local time that has 23 hours.
+    let moved = calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART:20250310T120000Z\nRRULE:FREQ=DAILY\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID;RANGE=THISANDFUTURE:20250320T120000Z\n\
+         DTSTART;TZID=Europe/Berlin:20250321T130000\nEND:VEVENT\n",
+    );
+    assert_eq!(starts(&moved, "20250330T110000Z", "20250330T110001Z"), ["20250330T110000Z"]);
 }
 
 fn with_override(id: &str, rest: &str) -> kalends_icalendar::CalendarObject {

@@ -42,6 +42,9 @@ fn rules_with_an_end_have_a_span() {
         assert!(!found.may_overlap(&range("20250115", "20250116")), "{rule}");
         assert!(!found.may_overlap(&range("20241215", "20241216")), "{rule}");
     }
+    let long = summary("DTSTART:20250101T100000Z\nDURATION:P30D\nRRULE:FREQ=WEEKLY;COUNT=2\n");
+    assert!(long.may_overlap(&range("20250207T090000Z", "20250207T091000Z")));
+    assert!(!long.may_overlap(&range("20250301", "20250302")));
     assert_eq!(summary("DTSTART:20250101T100000Z\nRRULE:FREQ=DAILY\n").span.end, i64::MAX);
     assert_eq!(summary("DTSTART:20250101T100000Z\nRRULE:FREQ=SECONDLY;COUNT=99999999\n").span.end, i64::MAX);
 }
@@ -72,6 +75,36 @@ fn moved_instances_are_in_the_span_and_the_days() {
     assert!(found.may_overlap(&range("20280410", "20280411")));
     assert!(found.may_overlap(&range("20240410", "20240411")));
     assert!(!found.may_overlap(&range("20250710", "20250711")));
+}
+
+#[test]
+fn dates_before_dtstart_and_moved_futures_are_in_the_span() {
+    let early = summary("DTSTART:20250110T100000Z\nRDATE:20240110T100000Z\nRRULE:FREQ=DAILY;COUNT=2\n");
+    assert!(early.may_overlap(&range("20240110", "20240111")));
+    let moved = Summary::of(&calendar(
+        "BEGIN:VEVENT\nUID:u\nDTSTART:20250101T100000Z\nRRULE:FREQ=DAILY;COUNT=20\nEND:VEVENT\n\
+         BEGIN:VEVENT\nUID:u\nRECURRENCE-ID;RANGE=THISANDFUTURE:20250102T100000Z\n\
+         DTSTART:20250501T100000Z\nEND:VEVENT\n",
+    ))
+    .unwrap();
+    assert!(moved.may_overlap(&range("20250519", "20250520")));
+    assert!(!moved.may_overlap(&range("20250601", "20250602")));
+}
+
+/// The EXDATE is the 14th in UTC, and in Berlin the midnight of the 15th, which is no instance.
+#[test]
+fn what_is_excluded_in_one_zone_only_is_kept() {
+    let found =
+        summary("DTSTART;VALUE=DATE:20000614\nRRULE:FREQ=YEARLY\nEXDATE:20260613T220000Z,20260614T220000Z\n");
+    assert!(found.may_overlap(&range("20260613T220000Z", "20260614T220000Z")));
+    assert!(!found.may_overlap(&range("20260714", "20260715")));
+}
+
+#[test]
+fn what_is_not_one_calendar_may_be_anywhere() {
+    let one = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:u\nDTSTART:20250110\nEND:VEVENT\nEND:VCALENDAR\n";
+    let two = Summary::of(&crate::support::parse(&one.repeat(2))).unwrap();
+    assert!(two.may_overlap(&range("20990101", "20990102")));
 }
 
 #[test]

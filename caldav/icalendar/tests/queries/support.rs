@@ -48,6 +48,14 @@ pub(crate) fn in_window<'a>(object: &'a CalendarObject, start: &str, end: &str) 
     found
 }
 
+/// The starts of the occurrences in a window, dates and floating times in a zone.
+pub(crate) fn starts_in(object: &CalendarObject, name: &str, start: &str, end: &str) -> Vec<String> {
+    let mut budget = budget();
+    let found = occurrences(object, None, &range(start, end), &zone(name), &mut budget);
+    assert!(!budget.is_exceeded());
+    found.iter().map(|occurrence| format_utc(occurrence.start)).collect()
+}
+
 /// Their starts.
 pub(crate) fn starts(object: &CalendarObject, start: &str, end: &str) -> Vec<String> {
     in_window(object, start, end).iter().map(|occurrence| format_utc(occurrence.start)).collect()
