@@ -107,7 +107,7 @@ impl States for InHome<'_> {
             Some(_) => return Ok(State::default()),
         };
         let Some(node) = self.home.snapshot().find(&path.segments)? else { return Ok(State::default()) };
-        let sync_token = node.directory().map(|directory| sync_token(self.home, path, directory));
+        let sync_token = node.directory().map(|directory| sync_token(path, directory));
         let is_there = sync_token.is_some() || !path.slash;
         Ok(State { entity_tag: is_there.then(|| etag(&node.id())), sync_token })
     }
