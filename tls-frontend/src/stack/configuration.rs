@@ -64,11 +64,12 @@ pub enum Ipv6 {
 /// `connections * (receive_buffer + send_buffer)` bytes.
 #[derive(Clone, Debug)]
 pub struct StackLimits {
-    /// Connections at once, from the first segment to the last. When all are taken, the oldest half-open one
-    /// or else the oldest closed one makes room for a new one; when there is none, the new one is not
-    /// answered, so that its peer tries again.
+    /// Connections at once, from the first segment to the last. When all are taken, one that has ended, a
+    /// handshake, or one that is ending makes room for a new one; when there is none of these, the new one is
+    /// not answered, so that its peer tries again.
     pub connections: usize,
-    /// Connections at once whose handshake has not ended. The oldest makes room for a new one.
+    /// Connections at once whose handshake has not ended. The oldest makes room for a new one when it has had
+    /// 200 ms; a flood of N a second thus leaves no peer out as long as N is below five times this number.
     pub half_open: usize,
     /// Connections at once that wait to be accepted, for one listener.
     pub backlog: usize,
@@ -91,7 +92,7 @@ impl Default for StackLimits {
     fn default() -> Self {
         Self {
             connections: 384,
-            half_open: 64,
+            half_open: 256,
             backlog: 128,
             handshake: Duration::from_secs(10),
             linger: Duration::from_secs(30),

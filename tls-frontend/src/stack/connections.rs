@@ -16,8 +16,11 @@ use smoltcp::{
 };
 use std::{
     collections::{HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// A handshake younger than this makes no room for another: its peer's answer may still be on the way.
+const ROUND_TRIP: Duration = Duration::from_millis(200);
 
 /// All connections there are, whoever has them.
 #[derive(Default)]
@@ -36,7 +39,7 @@ struct HalfOpen {
     tuple: Tuple,
     handle: SocketHandle,
     listener: u64,
-    deadline: Instant,
+    since: Instant,
 }
 
 struct Closing {
@@ -75,8 +78,8 @@ impl Core {
             return Ok(None);
         }
         let Some(listener) = self.listeners.find(tuple.local) else { return Ok(None) };
-        if self.connections.half_open.len() >= self.limits.half_open {
-            self.drop_oldest_half_open();
+        if self.connections.half_open.len() >= self.limits.half_open && !self.drop_oldest_half_open() {
+            return Err(Full);
         }
         self.make_room()?;
         let mut socket = self.socket();
@@ -91,8 +94,8 @@ impl Core {
     /// Keeps the connection if the segment, now processed, has opened it.
     pub(super) fn settle(&mut self, Opening { tuple, handle, listener }: Opening) {
         if self.sockets.get::<tcp::Socket>(handle).state() == State::SynReceived {
-            let deadline = self.now + self.limits.handshake;
-            self.connections.half_open.push_back(HalfOpen { tuple, handle, listener, deadline });
+            let since = self.now;
+            self.connections.half_open.push_back(HalfOpen { tuple, handle, listener, since });
         } else {
             self.reclaim(tuple, handle);
         }
@@ -133,9 +136,11 @@ impl Core {
     pub(super) fn advance_connections(&mut self) {
         for _ in 0..self.connections.half_open.len() {
             let Some(half_open) = self.connections.half_open.pop_front() else { break };
-            let HalfOpen { tuple, handle, listener, deadline } = half_open;
+            let HalfOpen { tuple, handle, listener, since } = half_open;
             match self.sockets.get::<tcp::Socket>(handle).state() {
-                State::SynReceived if self.now < deadline => self.connections.half_open.push_back(half_open),
+                State::SynReceived if self.now < since + self.limits.handshake => {
+                    self.connections.half_open.push_back(half_open)
+                }
                 // A reset has turned it back into a listening socket, or its time is over.
                 State::SynReceived | State::Listen | State::Closed => self.reclaim(tuple, handle),
                 _ => match self.listeners.push(listener, self.limits.backlog, (tuple, handle)) {
@@ -148,7 +153,9 @@ impl Core {
             let Some(closing) = self.connections.closing.pop_front() else { break };
             let Closing { tuple, handle, deadline } = closing;
             let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-            while socket.can_recv() && socket.recv(|data| (data.len(), data.len())).is_ok_and(|read| read > 0) {}
+            while socket.can_recv() && socket.recv(|data| (data.len(), data.len())).is_ok_and(|read| read > 0)
+            {
+            }
             match socket.state() {
                 // Without its ends it has nothing to send any more, not even a reset.
                 State::Closed if socket.remote_endpoint().is_none() || self.now >= deadline => {
@@ -157,7 +164,7 @@ impl Core {
                 State::Closed => self.connections.closing.push_back(closing),
                 _ if self.now >= deadline => {
                     socket.abort();
-                    let deadline = self.now + std::time::Duration::from_secs(1);
+                    let deadline = self.now + Duration::from_secs(1);
                     self.connections.closing.push_back(Closing { deadline, ..closing });
                 }
                 _ => self.connections.closing.push_back(closing),
@@ -167,9 +174,9 @@ impl Core {
 
     /// When the next connection's time is over.
     pub(super) fn connections_due(&self) -> Option<Instant> {
-        let half_open = self.connections.half_open.iter().map(|half_open| half_open.deadline);
-        let closing = self.connections.closing.iter().map(|closing| closing.deadline);
-        half_open.chain(closing).min()
+        let half_open = self.connections.half_open.front().map(|oldest| oldest.since + self.limits.handshake);
+        let closing = self.connections.closing.iter().map(|closing| closing.deadline).min();
+        half_open.into_iter().chain(closing).min()
     }
 
     /// Room for one more connection.
@@ -192,8 +199,11 @@ impl Core {
         Ok(())
     }
 
+    /// Gives up the oldest handshake, unless its peer may only be far away.
     fn drop_oldest_half_open(&mut self) -> bool {
-        let Some(oldest) = self.connections.half_open.pop_front() else { return false };
+        let now = self.now;
+        let old = |oldest: &mut HalfOpen| now.saturating_duration_since(oldest.since) >= ROUND_TRIP;
+        let Some(oldest) = self.connections.half_open.pop_front_if(old) else { return false };
         self.reclaim(oldest.tuple, oldest.handle);
         true
     }

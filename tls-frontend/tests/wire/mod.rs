@@ -206,6 +206,7 @@ impl Lonely {
         let Self { clock, stack, to_server, from_server } = self;
         let mut peer = peer;
         let mut world = World {
+            waits: 0,
             clock,
             lanes: [to_server, from_server],
             peer: &mut || {
@@ -264,6 +265,7 @@ impl Pair {
     pub fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
         let Self { clock, server, client, to_server, to_client } = self;
         let mut world = World {
+            waits: 0,
             clock,
             lanes: [to_server, to_client],
             peer: &mut || client.turn(),
@@ -284,6 +286,7 @@ pub fn fixed(ipv4: Ipv4Addr, ipv6: Ipv6Addr, clock: &WireClock) -> StackConfigur
 
 /// Lets the peer go on, and time pass when nothing else can happen.
 struct World<'a> {
+    waits: u64,
     clock: &'a WireClock,
     lanes: [&'a SharedLane; 2],
     peer: &'a mut dyn FnMut() -> Option<Instant>,
@@ -292,6 +295,8 @@ struct World<'a> {
 
 impl Idle for World<'_> {
     fn wait(&mut self, until: Option<Instant>) {
+        self.waits += 1;
+        assert!(self.waits < 10_000_000, "nothing comes of waiting");
         let peer = (self.peer)();
         let arrivals = self.lanes.map(|lane| lane.borrow().next_arrival());
         let next = [until, peer, arrivals[0], arrivals[1]].into_iter().flatten().min();
