@@ -21,6 +21,21 @@ pub struct StackConfiguration {
     pub clock: Clock,
 }
 
+impl StackConfiguration {
+    /// The addresses that are fixed, and so known beforehand.
+    pub fn fixed_addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let ipv4 = match self.ipv4 {
+            Ipv4::Static { address, .. } => Some(address.into()),
+            Ipv4::Dhcp | Ipv4::Off => None,
+        };
+        let ipv6 = match self.ipv6 {
+            Ipv6::Static { address, .. } => Some(address.into()),
+            Ipv6::Automatic | Ipv6::Off => None,
+        };
+        ipv4.into_iter().chain(ipv6)
+    }
+}
+
 /// How the stack gets its IPv4 address.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Ipv4 {
