@@ -55,13 +55,13 @@ pub(super) struct Opening {
     listener: u64,
 }
 
-/// There is no room for another connection.
+/// There is no room for another connection, or the frame is one that must not be processed.
 #[derive(Debug)]
-pub(super) struct Full;
+pub(super) struct Refused;
 
 impl Core {
     /// Makes a socket for a segment that opens a connection; none when it needs none.
-    pub(super) fn admit(&mut self, tuple: Tuple) -> Result<Option<Opening>, Full> {
+    pub(super) fn admit(&mut self, tuple: Tuple) -> Result<Option<Opening>, Refused> {
         if let Some(handle) = self.connections.by_tuple.get(&tuple).copied() {
             // A new connection may follow an old one with the same ends before the wait is over: the peer
             // takes only an answer to its own SYN (RFC 1122 §4.2.2.13).
@@ -74,18 +74,15 @@ impl Core {
                 _ => return Ok(None),
             }
         }
-        if !self.interface.has_ip_addr(tuple.local.addr) {
-            return Ok(None);
-        }
         let Some(listener) = self.listeners.find(tuple.local) else { return Ok(None) };
         if self.connections.half_open.len() >= self.limits.half_open && !self.drop_oldest_half_open() {
-            return Err(Full);
+            return Err(Refused);
         }
         self.make_room()?;
         let mut socket = self.socket();
         let local = IpListenEndpoint { addr: Some(tuple.local.addr), port: tuple.local.port };
         // Fails only for port 0, which no listener has.
-        socket.listen(local).map_err(|_| Full)?;
+        socket.listen(local).map_err(|_| Refused)?;
         let handle = self.sockets.add(socket);
         self.connections.by_tuple.insert(tuple, handle);
         Ok(Some(Opening { tuple, handle, listener }))
@@ -180,7 +177,7 @@ impl Core {
     }
 
     /// Room for one more connection.
-    fn make_room(&mut self) -> Result<(), Full> {
+    fn make_room(&mut self) -> Result<(), Refused> {
         if self.connections.by_tuple.len() < self.limits.connections {
             return Ok(());
         }
@@ -194,7 +191,7 @@ impl Core {
             None if self.drop_oldest_half_open() => return Ok(()),
             None => 0,
         };
-        let closing = self.connections.closing.remove(position).ok_or(Full)?;
+        let closing = self.connections.closing.remove(position).ok_or(Refused)?;
         self.reclaim(closing.tuple, closing.handle);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{
     configuration::{Ipv6, StackConfiguration, StackLimits},
-    connections::Connections,
+    connections::{Connections, Refused},
     device_adapter::DeviceAdapter,
     frame::{Inspected, inspect},
     listener::Listeners,
@@ -114,20 +114,17 @@ impl Core {
         timestamp: smoltcp::time::Instant,
     ) -> bool {
         let Some(frame) = adapter.fill() else { return false };
-        let inspected = inspect(frame);
-        let opening = match inspected {
-            Inspected::Refused => {
-                adapter.discard();
-                return true;
-            }
-            Inspected::Other => None,
-            Inspected::Opening(tuple) => match self.admit(tuple) {
-                Ok(opening) => opening,
-                Err(_) => {
-                    adapter.discard();
-                    return true;
-                }
-            },
+        let admitted = match inspect(frame) {
+            Inspected::Refused => Err(Refused),
+            Inspected::Other => Ok(None),
+            // Segments to a group are answered by nobody (RFC 1122 §4.2.3.10).
+            Inspected::Segment { tuple, .. } if !self.interface.has_ip_addr(tuple.local.addr) => Err(Refused),
+            Inspected::Segment { tuple, opens: true } => self.admit(tuple),
+            Inspected::Segment { opens: false, .. } => Ok(None),
+        };
+        let Ok(opening) = admitted else {
+            adapter.discard();
+            return true;
         };
         let result = self.interface.poll_ingress_single(timestamp, adapter, &mut self.sockets);
         if let Some(opening) = opening {

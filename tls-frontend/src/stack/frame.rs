@@ -15,8 +15,8 @@ pub(super) struct Tuple {
 /// What a frame is.
 #[derive(Debug, PartialEq)]
 pub(super) enum Inspected {
-    /// Opens a connection: a TCP segment with SYN and neither ACK, RST nor FIN.
-    Opening(Tuple),
+    /// A TCP segment; it opens a connection when it has SYN and neither ACK, RST nor FIN.
+    Segment { tuple: Tuple, opens: bool },
     /// Must not be processed.
     Refused,
     /// Anything else.
@@ -39,7 +39,7 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
                 // A connection is with one host (RFC 1122 §4.2.3.10).
                 IpProtocol::Tcp if group => Inspected::Refused,
                 IpProtocol::Tcp => {
-                    opening(packet.dst_addr().into(), packet.src_addr().into(), packet.payload())
+                    segment(packet.dst_addr().into(), packet.src_addr().into(), packet.payload())
                 }
                 _ => Inspected::Other,
             }
@@ -51,7 +51,7 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
             };
             match protocol {
                 IpProtocol::Tcp if group => Inspected::Refused,
-                IpProtocol::Tcp => opening(packet.dst_addr().into(), packet.src_addr().into(), payload),
+                IpProtocol::Tcp => segment(packet.dst_addr().into(), packet.src_addr().into(), payload),
                 IpProtocol::Icmpv6 => discovery(packet.hop_limit(), payload),
                 _ => Inspected::Other,
             }
@@ -69,15 +69,14 @@ fn skip_hop_by_hop(protocol: IpProtocol, payload: &[u8]) -> Option<(IpProtocol, 
     Some((next.into(), payload.get((usize::from(length) + 1) * 8..)?))
 }
 
-fn opening(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
+fn segment(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
     let Ok(segment) = TcpPacket::new_checked(segment) else { return Inspected::Refused };
-    if !segment.syn() || segment.ack() || segment.rst() || segment.fin() {
-        return Inspected::Other;
-    }
-    Inspected::Opening(Tuple {
+    let tuple = Tuple {
         local: IpEndpoint::new(local, segment.dst_port()),
         remote: IpEndpoint::new(remote, segment.src_port()),
-    })
+    };
+    let opens = segment.syn() && !segment.ack() && !segment.rst() && !segment.fin();
+    Inspected::Segment { tuple, opens }
 }
 
 /// Neighbour discovery counts only from the same link, which a hop limit of 255 proves (RFC 4861 §6.1, §7.1).

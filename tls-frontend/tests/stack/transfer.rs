@@ -1,20 +1,12 @@
-//! The TCP/IP stack on a wire in memory.
+//! Bytes arrive as they were sent.
 
-mod wire;
-
+use crate::wire::{Faults, PORT, Pair, Random, SERVER_V4, SERVER_V6, all};
 use futures_util::{
-    future::{join, join_all},
+    future::join,
     io::{AsyncReadExt, AsyncWriteExt},
 };
 use kalends_tls_frontend::{Listener, Network};
 use std::net::{IpAddr, SocketAddr};
-use wire::{Faults, Pair, Random, SERVER_V4, SERVER_V6};
-
-const PORT: u16 = 443;
-
-fn all() -> SocketAddr {
-    "[::]:443".parse().unwrap()
-}
 
 /// Sends `size` random bytes each way at once, and checks that they arrive as they were.
 fn exchange(pair: &mut Pair, server: IpAddr, size: usize) {
@@ -78,32 +70,62 @@ fn bytes_arrive_intact_over_a_wire_that_loses_repeats_delays_and_spoils() {
 }
 
 #[test]
-fn three_hundred_connections_are_served_at_once() {
+fn bytes_arrive_when_the_interface_is_often_full() {
+    let mut pair = Pair::new(Faults::default(), 1);
+    pair.to_client.borrow_mut().capacity = 3;
+    pair.to_server.borrow_mut().capacity = 2;
+    exchange(&mut pair, SERVER_V4.into(), 1 << 20);
+}
+
+#[test]
+fn a_side_that_has_ended_still_reads() {
     let mut pair = Pair::new(Faults::default(), 1);
     let (ours, theirs) = pair.networks();
     let listener = ours.listen(all()).unwrap();
     pair.run(async {
         let serve = async {
-            let mut streams = Vec::new();
-            for _ in 0..300 {
-                streams.push(listener.accept().await.unwrap().0);
-            }
-            // Nobody has had an answer before all were accepted.
-            join_all(streams.iter_mut().enumerate().map(async |(number, stream)| {
-                let mut line = [0; 4];
-                stream.read_exact(&mut line).await.unwrap();
-                stream.write_all(&line).await.unwrap();
-                number
-            }))
-            .await
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer.ip(), IpAddr::from(crate::wire::CLIENT_V4));
+            let mut question = String::new();
+            stream.read_to_string(&mut question).await.unwrap();
+            // The question has ended; only now does the answer begin.
+            ours.sleep(std::time::Duration::from_secs(20)).await;
+            stream.write_all(question.to_uppercase().as_bytes()).await.unwrap();
+            stream.close().await.unwrap();
+            assert!(stream.write_all(b"more").await.is_err(), "written after the end");
         };
-        let ask = join_all((0..300_u32).map(async |number| {
+        let ask = async {
             let mut stream = theirs.connect((SERVER_V4, PORT).into()).await.unwrap();
-            stream.write_all(&number.to_be_bytes()).await.unwrap();
-            let mut line = [0; 4];
-            stream.read_exact(&mut line).await.unwrap();
-            assert_eq!(u32::from_be_bytes(line), number);
-        }));
+            stream.write_all(b"lunch").await.unwrap();
+            stream.close().await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "LUNCH");
+        };
+        join(serve, ask).await;
+    });
+}
+
+#[test]
+fn what_was_written_before_a_drop_arrives() {
+    let faults = Faults { lost: 50, ..Faults::default() };
+    let mut pair = Pair::new(faults, 5);
+    let (ours, theirs) = pair.networks();
+    let listener = ours.listen(all()).unwrap();
+    let text = Random(3).bytes(60_000);
+    pair.run(async {
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(&text).await.unwrap();
+        };
+        let ask = async {
+            let mut stream = theirs.connect((SERVER_V4, PORT).into()).await.unwrap();
+            // Nobody reads this any more, which must not cost the answer.
+            stream.write_all(&[0; 50_000]).await.unwrap();
+            let mut received = Vec::new();
+            stream.read_to_end(&mut received).await.unwrap();
+            assert!(received == text, "{} bytes", received.len());
+        };
         join(serve, ask).await;
     });
 }
