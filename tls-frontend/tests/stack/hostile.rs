@@ -124,7 +124,7 @@ fn random_bytes_do_nothing() {
             lonely = Lonely::new(|configuration| configuration.ipv4 = Ipv4::Dhcp);
         }
         let _listener = lonely.stack.network().listen(all()).unwrap();
-        for round in 0..20_000 {
+        for round in 0..50_000 {
             let length = random.below(if round % 2 == 0 { 100 } else { 1600 }) as usize;
             let bytes = random.bytes(length);
             let frame = match random.below(8) {
@@ -165,7 +165,7 @@ fn sound_frames_with_a_few_wrong_bits_do_nothing_worse_than_a_reset() {
     let mut lonely = target();
     let network = lonely.stack.network();
     let _listener = network.listen(all()).unwrap();
-    for _ in 0..60_000 {
+    for _ in 0..150_000 {
         let mut frame = sound[random.below(sound.len() as u64) as usize].clone();
         for _ in 0..random.below(4) {
             let at = random.below(frame.len() as u64) as usize;
