@@ -119,6 +119,26 @@ impl Default for StackLimits {
     }
 }
 
+impl StackLimits {
+    /// Limits whose buffers take at most `memory` bytes: smaller buffers rather than fewer than 256
+    /// connections, down to buffers of 8 KiB, and then fewer connections, down to 16.
+    pub fn within(memory: usize) -> Self {
+        let default = Self::default();
+        let mut buffer = default.receive_buffer;
+        while buffer > 8 * 1024 && memory / (2 * buffer) < 256 {
+            buffer /= 2;
+        }
+        let connections = (memory / (2 * buffer)).clamp(16, default.connections);
+        Self {
+            connections,
+            half_open: default.half_open.min(connections / 2),
+            receive_buffer: buffer,
+            send_buffer: buffer,
+            ..default
+        }
+    }
+}
+
 /// The options of a command line that set up a stack, in any order, hosted and in a guest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackOptions {
@@ -293,6 +313,18 @@ mod tests {
         let (address, gateway) = ("fd00::2".parse().unwrap(), Some("fe80::1".parse().unwrap()));
         assert_eq!(configuration.ipv6, Ipv6::Static { address, prefix_length: 64, gateway });
         assert_eq!(configuration.name_servers.len(), 2);
+    }
+
+    #[test]
+    fn limits_keep_within_the_memory_given() {
+        for (mebibytes, connections, buffer) in
+            [(64, 384, 65536), (32, 256, 65536), (16, 256, 32768), (4, 256, 8192), (1, 64, 8192)]
+        {
+            let limits = StackLimits::within(mebibytes << 20);
+            assert_eq!((limits.connections, limits.receive_buffer), (connections, buffer));
+            assert!(limits.connections * (limits.receive_buffer + limits.send_buffer) <= mebibytes << 20);
+        }
+        assert_eq!(StackLimits::within(0).connections, 16);
     }
 
     #[test]

@@ -22,6 +22,9 @@ use std::{
 /// A handshake younger than this makes no room for another: its peer's answer may still be on the way.
 const ROUND_TRIP: Duration = Duration::from_millis(200);
 
+/// Sockets kept for further use.
+const MOST_SPARE: usize = 32;
+
 /// All connections there are, whoever has them.
 #[derive(Default)]
 pub(super) struct Connections {
@@ -207,8 +210,10 @@ impl Core {
 
     fn reclaim(&mut self, tuple: Tuple, handle: SocketHandle) {
         self.connections.by_tuple.remove(&tuple);
+        // Together with those in use they stay below the limit, and thus below the memory that it allows.
+        let most = MOST_SPARE.min(self.limits.connections.saturating_sub(self.connections.by_tuple.len()));
         if let Socket::Tcp(mut socket) = self.sockets.remove(handle)
-            && self.connections.spare.len() < self.limits.half_open
+            && self.connections.spare.len() < most
         {
             socket.abort();
             self.connections.spare.push(socket);
