@@ -103,18 +103,15 @@ async fn bulk(
         for _ in 0..BULK / data.len() {
             from.write_all(&data).await.expect("written");
         }
-        from.close().await.expect("closed");
     };
     let receive = async {
         let mut data = vec![0; 64 * 1024];
         let mut received = 0;
-        loop {
-            match to.read(&mut data).await.expect("read") {
-                0 => break,
-                read => received += read,
-            }
+        while received < BULK {
+            let read = to.read(&mut data).await.expect("read");
+            assert_ne!(read, 0, "ended early");
+            received += read;
         }
-        assert_eq!(received, BULK);
     };
     join(send, receive).await;
 }

@@ -129,7 +129,10 @@ fn its_hardware_address_is_told_and_it_answers_an_echo_over_ipv6() {
         lladdr: Some(EthernetAddress(CLIENT_MAC).into()),
     });
     let echo = Icmpv6Repr::EchoRequest { ident: 1, seq_no: 2, data: b"are you there" };
-    for frame in [icmpv6(group, 255, &solicit), icmpv6(SERVER_LINK_LOCAL, 64, &echo)] {
+    // The first solicitation cannot be from this link (RFC 4861 §7.1.1).
+    let frames =
+        [icmpv6(group, 64, &solicit), icmpv6(group, 255, &solicit), icmpv6(SERVER_LINK_LOCAL, 64, &echo)];
+    for frame in frames {
         lonely.to_server.borrow_mut().put(&frame, Duration::ZERO);
     }
     let kinds: Vec<_> = answers(&mut lonely)

@@ -140,10 +140,13 @@ fn a_flood_of_half_open_connections_leaves_room_for_whole_ones() {
         pair.to_server.borrow_mut().put(&frame, Duration::from_millis(number.into()));
     }
     pair.to_server.borrow_mut().capacity = usize::MAX;
+    let clock = pair.clock.clone();
     with_echo(&mut pair, async {
         // During the flood and after it.
         for _ in 0..300 {
+            let began = clock.now();
             ask(&theirs).await.unwrap();
+            assert!(clock.now() - began < Duration::from_millis(100), "it had to try more than once");
             theirs.sleep(Duration::from_millis(50)).await;
         }
     });
@@ -256,29 +259,67 @@ fn a_peer_that_has_vanished_is_noticed() {
 
 #[test]
 fn a_peer_that_reads_nothing_cannot_hold_a_closed_connection() {
-    let limits = StackLimits { connections: 1, ..StackLimits::default() };
-    let linger = limits.linger;
-    let mut pair = Pair::with_limits(Faults::default(), 1, limits);
+    let mut pair = Pair::new(Faults::default(), 1);
     let (ours, theirs) = pair.networks();
     let listener = ours.listen(all()).unwrap();
-    let clock = pair.clock.clone();
     pair.run(async {
         let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
-        let ((mut accepted, _), connected) = (accepted.unwrap(), connected.unwrap());
+        let ((mut accepted, _), mut connected) = (accepted.unwrap(), connected.unwrap());
         let fill = async {
             loop {
                 accepted.write_all(&[0; 1024]).await.unwrap();
             }
         };
         select(pin!(fill), ours.sleep(Duration::from_secs(5))).await;
-        let closed = clock.now();
         drop(accepted);
-        // There is room for one connection only.
+        ours.sleep(StackLimits::default().linger + Duration::from_secs(5)).await;
+        let error = connected.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_connection_that_is_ending_makes_room_for_a_new_one() {
+    let limits = StackLimits { connections: 1, ..StackLimits::default() };
+    let mut pair = Pair::with_limits(Faults::default(), 1, limits);
+    let (ours, theirs) = pair.networks();
+    let listener = ours.listen(all()).unwrap();
+    let clock = pair.clock.clone();
+    pair.run(async {
+        let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
+        // The peer does not end its side.
+        let connected = connected.unwrap();
+        drop(accepted.unwrap());
+        let began = clock.now();
         let (further, accepted) = join(theirs.connect((SERVER_V4, PORT).into()), listener.accept()).await;
         assert!(further.is_ok() && accepted.is_ok());
-        assert!(clock.now() - closed < linger * 2);
+        assert!(clock.now() - began < Duration::from_secs(1));
         drop(connected);
     });
+}
+
+#[test]
+fn a_connection_may_follow_one_with_the_same_ends() {
+    let mut pair = Pair::new(Faults::default(), 1);
+    let (ours, theirs) = pair.networks();
+    let listener = ours.listen(all()).unwrap();
+    let record = pair.record();
+    let to_server = pair.to_server.clone();
+    pair.run(async {
+        let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
+        let mut connected = connected.unwrap();
+        // The server ends first, and so is the one that waits.
+        drop(accepted.unwrap());
+        assert_eq!(connected.read(&mut [0]).await.unwrap(), 0);
+        let port = connected.local_address().port();
+        drop(connected);
+        ours.sleep(Duration::from_secs(2)).await;
+        record.borrow_mut().clear();
+        to_server.borrow_mut().put(&syn((CLIENT_V4, port), (SERVER_V4, PORT)), Duration::ZERO);
+        ours.sleep(Duration::from_secs(1)).await;
+    });
+    let answer = record.borrow().iter().find_map(|frame| segment(frame)).unwrap();
+    assert!(answer.syn && answer.ack && answer.source == (SERVER_V4, PORT).into());
 }
 
 #[test]

@@ -1,56 +1,57 @@
 //! Bytes arrive as they were sent.
 
 use crate::wire::{Faults, PORT, Pair, Random, SERVER_V4, SERVER_V6, all};
+use async_executor::LocalExecutor;
 use futures_util::{
     future::join,
     io::{AsyncReadExt, AsyncWriteExt},
 };
-use kalends_tls_frontend::{Listener, Network};
-use std::net::{IpAddr, SocketAddr};
+use kalends_tls_frontend::{Listener, Network, stack::TcpStream};
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
 
-/// Sends `size` random bytes each way at once, and checks that they arrive as they were.
+/// Sends `size` random bytes each way at once, and checks that they arrive as they were. Each of the four parts
+/// is a task of its own, so that it goes on only when it is woken.
 fn exchange(pair: &mut Pair, server: IpAddr, size: usize) {
     let (ours, theirs) = pair.networks();
     let mut random = Random(7);
     let (up, down) = (random.bytes(size), random.bytes(size));
     let listener = ours.listen(all()).unwrap();
-    pair.run(async {
-        let serve = async {
+    let tasks = Rc::new(LocalExecutor::new());
+    let serve = {
+        let (tasks, down) = (tasks.clone(), down.clone());
+        tasks.clone().spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
-            let (mut read, mut write) = stream.split();
-            let receive = async {
-                let mut received = Vec::new();
-                read.read_to_end(&mut received).await.unwrap();
-                received
-            };
-            let send = async {
-                write.write_all(&down).await.unwrap();
-                write.close().await.unwrap();
-            };
-            join(receive, send).await.0
-        };
-        let ask = async {
-            let (mut read, mut write) = theirs.connect(SocketAddr::new(server, PORT)).await.unwrap().split();
-            let receive = async {
-                let mut received = Vec::new();
-                read.read_to_end(&mut received).await.unwrap();
-                received
-            };
-            let send = async {
-                write.write_all(&up).await.unwrap();
-                write.close().await.unwrap();
-            };
-            join(receive, send).await.0
-        };
-        let (received_up, received_down) = join(serve, ask).await;
-        assert!(received_up == up, "the server got other bytes: {} of {}", received_up.len(), up.len());
-        assert!(
-            received_down == down,
-            "the client got other bytes: {} of {}",
-            received_down.len(),
-            down.len()
-        );
+            both_ways(&tasks, stream, down).await
+        })
+    };
+    let ask = {
+        let (tasks, up) = (tasks.clone(), up.clone());
+        tasks.clone().spawn(async move {
+            let stream = theirs.connect(SocketAddr::new(server, PORT)).await.unwrap();
+            both_ways(&tasks, stream, up).await
+        })
+    };
+    let (received_up, received_down) = pair.run(tasks.run(join(serve, ask)));
+    assert!(received_up == up, "the server got other bytes: {} of {}", received_up.len(), up.len());
+    assert!(received_down == down, "the client got other bytes: {} of {}", received_down.len(), down.len());
+}
+
+/// Sends bytes and gives those that arrive.
+async fn both_ways(tasks: &LocalExecutor<'static>, stream: TcpStream, send: Vec<u8>) -> Vec<u8> {
+    let (mut read, mut write) = stream.split();
+    let receive = tasks.spawn(async move {
+        let mut received = Vec::new();
+        read.read_to_end(&mut received).await.unwrap();
+        received
     });
+    let send = tasks.spawn(async move {
+        write.write_all(&send).await.unwrap();
+        write.close().await.unwrap();
+    });
+    join(receive, send).await.0
 }
 
 #[test]
