@@ -11,7 +11,9 @@ use futures_util::{
 use kalends_tls_frontend::{
     Listener, Network,
     host::{HostNetwork, block_on},
-    stack::{Idle, Ipv4, Ipv6, PacketDevice, Stack, StackConfiguration, StackLimits, StackNetwork, TcpStream},
+    stack::{
+        Idle, Ipv4, Ipv6, PacketDevice, Stack, StackConfiguration, StackLimits, StackNetwork, TcpStream,
+    },
 };
 use std::{
     cell::RefCell,
@@ -82,7 +84,12 @@ impl Idle for Peer<'_> {
     }
 }
 
-fn stack(address: Ipv4Addr, mac: u8, incoming: &Rc<RefCell<Lane>>, outgoing: &Rc<RefCell<Lane>>) -> Stack<End> {
+fn stack(
+    address: Ipv4Addr,
+    mac: u8,
+    incoming: &Rc<RefCell<Lane>>,
+    outgoing: &Rc<RefCell<Lane>>,
+) -> Stack<End> {
     let configuration = StackConfiguration {
         ipv4: Ipv4::Static { address, prefix_length: 24, gateway: None },
         ipv6: Ipv6::Off,
@@ -94,10 +101,7 @@ fn stack(address: Ipv4Addr, mac: u8, incoming: &Rc<RefCell<Lane>>, outgoing: &Rc
 }
 
 /// Sends [`BULK`] bytes from one end to the other.
-async fn bulk(
-    mut from: impl futures_util::AsyncWrite + Unpin,
-    mut to: impl futures_util::AsyncRead + Unpin,
-) {
+async fn bulk(mut from: impl futures_util::AsyncWrite + Unpin, mut to: impl futures_util::AsyncRead + Unpin) {
     let send = async {
         let data = vec![7; 64 * 1024];
         for _ in 0..BULK / data.len() {
@@ -117,7 +121,10 @@ async fn bulk(
 }
 
 /// Sends questions of 200 bytes that are answered by 1000.
-async fn exchange<S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin>(mut client: S, mut server: S) {
+async fn exchange<S: futures_util::AsyncRead + futures_util::AsyncWrite + Unpin>(
+    mut client: S,
+    mut server: S,
+) {
     let ask = async {
         let mut answer = [0; 1000];
         for _ in 0..EXCHANGES {
@@ -140,7 +147,8 @@ async fn connected(
     client: &StackNetwork,
 ) -> (TcpStream, TcpStream) {
     let address = listener.local_address().expect("an address");
-    let (accepted, connected) = join(listener.accept(), client.connect((SERVER, address.port()).into())).await;
+    let (accepted, connected) =
+        join(listener.accept(), client.connect((SERVER, address.port()).into())).await;
     (connected.expect("connected"), accepted.expect("accepted").0)
 }
 
@@ -155,6 +163,10 @@ fn with_stacks<F: Future>(idle: usize, work: impl FnOnce(TcpStream, TcpStream) -
         let mut held = Vec::new();
         for _ in 0..idle {
             held.push(connected(&listener, &theirs).await);
+        }
+        if idle > 0 {
+            // Until they are known to be idle.
+            ours.sleep(Duration::from_secs(3)).await;
         }
         let (client, server) = connected(&listener, &theirs).await;
         let began = Instant::now();

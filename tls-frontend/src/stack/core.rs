@@ -29,6 +29,9 @@ const RETRY: Duration = Duration::from_millis(1);
 pub(super) struct Core {
     pub(super) interface: Interface,
     pub(super) sockets: SocketSet<'static>,
+    /// Connections that have had nothing to do for a while.
+    pub(super) resting: SocketSet<'static>,
+    pub(super) next_rest: Instant,
     pub(super) connections: Connections,
     pub(super) listeners: Listeners,
     pub(super) limits: StackLimits,
@@ -60,6 +63,8 @@ impl Core {
         let mut core = Self {
             interface,
             sockets,
+            resting: SocketSet::new(Vec::new()),
+            next_rest: started,
             connections: Connections::default(),
             listeners: Listeners::default(),
             limits: configuration.limits.clone(),
@@ -97,6 +102,7 @@ impl Core {
                 break;
             }
         }
+        let rest = self.rest(adapter);
         if taken == FRAMES_PER_TURN {
             return Some(self.now);
         }
@@ -104,7 +110,7 @@ impl Core {
         // All that was due has just been tried: trying again at once would only spin.
         let due = due.map(|due| due.max(self.now + RETRY));
         let blocked = (!adapter.flush()).then_some(self.now + RETRY);
-        [due, blocked, self.connections_due()].into_iter().flatten().min()
+        [due, blocked, rest, self.connections_due()].into_iter().flatten().min()
     }
 
     /// Takes one frame; `false` when there is none.
@@ -120,7 +126,10 @@ impl Core {
             // Segments to a group are answered by nobody (RFC 1122 §4.2.3.10).
             Inspected::Segment { tuple, .. } if !self.interface.has_ip_addr(tuple.local.addr) => Err(Refused),
             Inspected::Segment { tuple, opens: true } => self.admit(tuple),
-            Inspected::Segment { opens: false, .. } => Ok(None),
+            Inspected::Segment { tuple, opens: false } => {
+                self.stir(&tuple);
+                Ok(None)
+            }
         };
         let Ok(opening) = admitted else {
             adapter.discard();

@@ -52,7 +52,7 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
             match protocol {
                 IpProtocol::Tcp if group => Inspected::Refused,
                 IpProtocol::Tcp => segment(packet.dst_addr().into(), packet.src_addr().into(), payload),
-                IpProtocol::Icmpv6 => discovery(packet.hop_limit(), payload),
+                IpProtocol::Icmpv6 => discovery(payload),
                 _ => Inspected::Other,
             }
         }
@@ -79,23 +79,15 @@ fn segment(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
     Inspected::Segment { tuple, opens }
 }
 
-/// Neighbour discovery counts only from the same link, which a hop limit of 255 proves (RFC 4861 §6.1, §7.1).
-/// smoltcp does not ask for it everywhere, and panics on an advertised prefix that no address can be made of.
-fn discovery(hop_limit: u8, message: &[u8]) -> Inspected {
+/// smoltcp panics on an advertised prefix that no address can be made of.
+fn discovery(message: &[u8]) -> Inspected {
     let Ok(packet) = Icmpv6Packet::new_checked(message) else { return Inspected::Refused };
-    let options = match packet.msg_type() {
-        Icmpv6Message::RouterAdvert => 16,
-        Icmpv6Message::RouterSolicit
-        | Icmpv6Message::NeighborSolicit
-        | Icmpv6Message::NeighborAdvert
-        | Icmpv6Message::Redirect => {
-            return if hop_limit == 255 { Inspected::Other } else { Inspected::Refused };
-        }
-        _ => return Inspected::Other,
-    };
-    match message.get(options..) {
-        Some(options) if hop_limit == 255 && prefixes_are_sound(options) => Inspected::Other,
-        _ => Inspected::Refused,
+    // The options of an advertisement begin here (RFC 4861 §4.2).
+    const OPTIONS: usize = 16;
+    match (packet.msg_type(), message.get(OPTIONS..)) {
+        (Icmpv6Message::RouterAdvert, Some(options)) if prefixes_are_sound(options) => Inspected::Other,
+        (Icmpv6Message::RouterAdvert, _) => Inspected::Refused,
+        _ => Inspected::Other,
     }
 }
 

@@ -19,6 +19,7 @@ mod listener;
 mod network;
 mod packet_device;
 mod resolver;
+mod resting;
 mod run;
 mod stream;
 mod timers;

@@ -186,7 +186,7 @@ fn a_segment_to_nobody_is_refused_and_one_to_a_group_ignored() {
     let from_server = lonely.from_server.clone();
     let broadcast = Ipv4Addr::BROADCAST;
     for (destination, port) in
-        [(SERVER_V4, PORT + 1), (broadcast, PORT), (Ipv4Addr::new(10, 0, 0, 255), PORT)]
+        [(SERVER_V4, PORT + 1), (broadcast, PORT), (Ipv4Addr::new(10, 0, 0, 255), PORT + 1)]
     {
         let frame = syn((CLIENT_V4, 999), (destination, port));
         lonely.to_server.borrow_mut().put(&crate::addresses::arp_request(), Duration::ZERO);
