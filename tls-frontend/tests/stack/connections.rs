@@ -95,12 +95,12 @@ fn a_burst_of_connections_beyond_the_backlog_is_served_in_turn() {
 }
 
 #[test]
-fn thousands_of_connections_one_after_another_leave_nothing_behind() {
+fn a_thousand_connections_one_after_another_leave_nothing_behind() {
     let limits = StackLimits { connections: 8, ..StackLimits::default() };
     let mut pair = Pair::with_limits(Faults::default(), 1, limits);
     let (_, theirs) = pair.networks();
     with_echo(&mut pair, async {
-        for _ in 0..3000 {
+        for _ in 0..1000 {
             ask(&theirs).await.unwrap();
         }
     });

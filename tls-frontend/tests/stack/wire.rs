@@ -258,7 +258,7 @@ impl Pair {
             (Lane::new(&clock, faults, seed), Lane::new(&clock, faults, seed.wrapping_mul(3)));
         let server = StackConfiguration { limits, ..fixed(SERVER_V4, SERVER_V6, &clock) };
         let client = StackConfiguration {
-            limits: StackLimits { connections: 4096, ..StackLimits::default() },
+            limits: StackLimits { connections: 512, ..StackLimits::default() },
             ..fixed(CLIENT_V4, CLIENT_V6, &clock)
         };
         let server_end = End { mac: SERVER_MAC, incoming: to_server.clone(), outgoing: to_client.clone() };
