@@ -1,12 +1,13 @@
 //! The state that the stack, its listeners and its streams share.
 
 use super::{
-    configuration::{Ipv6, StackConfiguration, StackLimits},
+    configuration::{StackConfiguration, StackLimits},
     connections::{Connections, Refused},
     device_adapter::DeviceAdapter,
     frame::{Inspected, inspect},
     listener::Listeners,
     packet_device::PacketDevice,
+    router_discovery::RouterDiscovery,
 };
 use smoltcp::{
     iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet},
@@ -39,6 +40,8 @@ pub(super) struct Core {
     started: Instant,
     pub(super) now: Instant,
     pub(super) dhcp: Option<SocketHandle>,
+    /// Where routers give the IPv6 addresses.
+    pub(super) router_discovery: Option<RouterDiscovery>,
     pub(super) dns: SocketHandle,
     pub(super) queries: usize,
     pub(super) name_servers: Vec<IpAddr>,
@@ -56,7 +59,6 @@ impl Core {
         let started = configuration.clock.now();
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(adapter.device().mac())));
         config.random_seed = seed;
-        config.slaac = configuration.ipv6 == Ipv6::Automatic;
         let interface = Interface::new(config, adapter, smoltcp::time::Instant::ZERO);
         let mut sockets = SocketSet::new(Vec::new());
         let dns = sockets.add(dns::Socket::new(&[], Vec::new()));
@@ -71,6 +73,7 @@ impl Core {
             started,
             now: started,
             dhcp: None,
+            router_discovery: None,
             dns,
             queries: 0,
             name_servers: configuration.name_servers.clone(),
@@ -97,6 +100,7 @@ impl Core {
         }
         self.advance_connections();
         self.advance_addresses();
+        let discovery = self.advance_router_discovery(adapter);
         for _ in 0..ROUNDS_PER_TURN {
             if self.interface.poll_egress(timestamp, adapter, &mut self.sockets) == PollResult::None {
                 break;
@@ -110,7 +114,7 @@ impl Core {
         // All that was due has just been tried: trying again at once would only spin.
         let due = due.map(|due| due.max(self.now + RETRY));
         let blocked = (!adapter.flush()).then_some(self.now + RETRY);
-        [due, blocked, rest, self.connections_due()].into_iter().flatten().min()
+        [due, blocked, rest, discovery, self.connections_due()].into_iter().flatten().min()
     }
 
     /// Takes one frame; `false` when there is none.
@@ -122,6 +126,10 @@ impl Core {
         let Some(frame) = adapter.fill() else { return false };
         let admitted = match inspect(frame) {
             Inspected::Refused => Err(Refused),
+            Inspected::Advertisement(advertisement) => {
+                self.take_advertisement(&advertisement);
+                Err(Refused)
+            }
             Inspected::Other => Ok(None),
             // Segments to a group are answered by nobody (RFC 1122 §4.2.3.10).
             Inspected::Segment { tuple, .. } if !self.interface.has_ip_addr(tuple.local.addr) => Err(Refused),

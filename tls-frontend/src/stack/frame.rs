@@ -1,8 +1,8 @@
 //! What the stack looks for in a frame before smoltcp gets it.
 
+use super::router_discovery::Advertisement;
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, Icmpv6Message, Icmpv6Packet, IpAddress, IpEndpoint, IpProtocol,
-    Ipv4Packet, Ipv6Packet, TcpPacket,
+    EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
 };
 
 /// The two ends of a connection.
@@ -17,6 +17,8 @@ pub(super) struct Tuple {
 pub(super) enum Inspected {
     /// A TCP segment; it opens a connection when it has SYN and neither ACK, RST nor FIN.
     Segment { tuple: Tuple, opens: bool },
+    /// A router's advertisement, sound and from this link.
+    Advertisement(Advertisement),
     /// Must not be processed.
     Refused,
     /// Anything else.
@@ -52,7 +54,9 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
             match protocol {
                 IpProtocol::Tcp if group => Inspected::Refused,
                 IpProtocol::Tcp => segment(packet.dst_addr().into(), packet.src_addr().into(), payload),
-                IpProtocol::Icmpv6 => discovery(payload),
+                IpProtocol::Icmpv6 => {
+                    Advertisement::parse(&packet, payload).map_or(Inspected::Other, Inspected::Advertisement)
+                }
                 _ => Inspected::Other,
             }
         }
@@ -77,37 +81,4 @@ fn segment(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
     };
     let opens = segment.syn() && !segment.ack() && !segment.rst() && !segment.fin();
     Inspected::Segment { tuple, opens }
-}
-
-/// smoltcp panics on an advertised prefix that no address can be made of.
-fn discovery(message: &[u8]) -> Inspected {
-    let Ok(packet) = Icmpv6Packet::new_checked(message) else { return Inspected::Refused };
-    // The options of an advertisement begin here (RFC 4861 §4.2).
-    const OPTIONS: usize = 16;
-    match (packet.msg_type(), message.get(OPTIONS..)) {
-        (Icmpv6Message::RouterAdvert, Some(options)) if prefixes_are_sound(options) => Inspected::Other,
-        (Icmpv6Message::RouterAdvert, _) => Inspected::Refused,
-        _ => Inspected::Other,
-    }
-}
-
-/// Whether every prefix that the options advertise is one that addresses can be made of (RFC 4861 §4.6.2).
-fn prefixes_are_sound(mut options: &[u8]) -> bool {
-    const PREFIX_INFORMATION: u8 = 3;
-    while let [kind, length, ..] = *options {
-        let length = usize::from(length) * 8;
-        if length == 0 || length > options.len() {
-            return false;
-        }
-        let (option, rest) = options.split_at(length);
-        if kind == PREFIX_INFORMATION {
-            let (Some(prefix_length), Some(first)) = (option.get(2), option.get(16)) else { return false };
-            let multicast = *first == 0xff;
-            if length != 32 || *prefix_length > 128 || multicast {
-                return false;
-            }
-        }
-        options = rest;
-    }
-    options.is_empty()
 }

@@ -20,6 +20,7 @@ mod network;
 mod packet_device;
 mod resolver;
 mod resting;
+mod router_discovery;
 mod run;
 mod stream;
 mod timers;

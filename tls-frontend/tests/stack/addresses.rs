@@ -266,13 +266,58 @@ fn a_router_gives_an_address_until_its_time_is_over() {
 }
 
 #[test]
+fn routers_are_asked_three_times_and_the_one_that_answers_is_used() {
+    let mut lonely = Lonely::new(|configuration| configuration.ipv6 = Ipv6::Automatic);
+    let network = lonely.stack.network();
+    let (to_server, from_server) = (lonely.to_server.clone(), lonely.from_server.clone());
+    let mut messages = Vec::new();
+    let far = "[2001:db8:ffff::1]:443".parse().unwrap();
+    lonely.run(
+        || {
+            while let Some(frame) = from_server.borrow_mut().take() {
+                let frame = EthernetFrame::new_checked(&frame[..]).unwrap();
+                let Ok(packet) = Ipv6Packet::new_checked(frame.payload()) else { continue };
+                let Ok(message) = Icmpv6Packet::new_checked(packet.payload()) else { continue };
+                assert!(message.verify_checksum(&packet.src_addr(), &packet.dst_addr()));
+                messages.push(message.msg_type());
+                if message.msg_type() == Icmpv6Message::NeighborSolicit {
+                    assert_eq!(message.target_addr(), CLIENT_LINK_LOCAL, "the router is asked for");
+                }
+            }
+        },
+        async {
+            network.sleep(Duration::from_secs(60)).await;
+            let prefix = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
+            let repr = Icmpv6Repr::Ndisc(advertisement(prefix, 64, Duration::from_secs(7200)));
+            to_server.borrow_mut().put(&icmpv6(ALL_NODES, 255, &repr), Duration::ZERO);
+            network.sleep(Duration::from_secs(1)).await;
+            assert!(network.connect(far).await.is_err(), "nobody is there");
+        },
+    );
+    let count = |kind| messages.iter().filter(|message| **message == kind).count();
+    assert_eq!(count(Icmpv6Message::RouterSolicit), 3);
+    assert!(count(Icmpv6Message::NeighborSolicit) > 0);
+}
+
+#[test]
+fn without_a_router_nothing_is_left_to_do() {
+    let mut lonely = Lonely::new(|configuration| {
+        (configuration.ipv4, configuration.ipv6) = (Ipv4::Off, Ipv6::Automatic);
+    });
+    let network = lonely.stack.network();
+    lonely.run(|| {}, network.sleep(Duration::from_secs(60)));
+    assert_eq!(lonely.stack.turn(), None);
+}
+
+#[test]
 fn what_is_not_a_network_of_this_link_is_not_taken_from_a_router() {
     let mut lonely = Lonely::new(|configuration| configuration.ipv6 = Ipv6::Automatic);
     let network = lonely.stack.network();
     let global = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
     let lifetime = Duration::from_secs(7200);
     let multicast = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0);
-    for (prefix, length, hop_limit) in [(multicast, 64, 255), (global, 200, 255), (global, 64, 64)] {
+    let cases = [(multicast, 64, 255), (global, 200, 255), (global, 48, 255), (global, 64, 64)];
+    for (prefix, length, hop_limit) in cases {
         let repr = Icmpv6Repr::Ndisc(advertisement(prefix, length, lifetime));
         lonely.to_server.borrow_mut().put(&icmpv6(ALL_NODES, hop_limit, &repr), Duration::ZERO);
         // The same, behind hop-by-hop options.

@@ -57,7 +57,7 @@ fn with_echo<T>(pair: &mut Pair, client: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn three_hundred_connections_are_served_at_once() {
+fn three_hundred_connections_are_served_at_once_and_after_a_rest() {
     let mut pair = Pair::new(Faults::default(), 1);
     let (ours, theirs) = pair.networks();
     let listener = ours.listen(all()).unwrap();
@@ -69,18 +69,24 @@ fn three_hundred_connections_are_served_at_once() {
             }
             // Nobody has had an answer before all were accepted.
             join_all(streams.iter_mut().map(async |stream| {
-                let mut line = [0; 4];
-                stream.read_exact(&mut line).await.unwrap();
-                stream.write_all(&line).await.unwrap();
+                for _ in 0..2 {
+                    let mut line = [0; 4];
+                    stream.read_exact(&mut line).await.unwrap();
+                    stream.write_all(&line).await.unwrap();
+                }
             }))
             .await
         };
         let ask = join_all((0..300_u32).map(async |number| {
             let mut stream = theirs.connect((SERVER_V4, PORT).into()).await.unwrap();
-            stream.write_all(&number.to_be_bytes()).await.unwrap();
-            let mut line = [0; 4];
-            stream.read_exact(&mut line).await.unwrap();
-            assert_eq!(u32::from_be_bytes(line), number);
+            for _ in 0..2 {
+                stream.write_all(&number.to_be_bytes()).await.unwrap();
+                let mut line = [0; 4];
+                stream.read_exact(&mut line).await.unwrap();
+                assert_eq!(u32::from_be_bytes(line), number);
+                // Long enough to be at rest.
+                theirs.sleep(Duration::from_secs(600)).await;
+            }
         }));
         join(serve, ask).await;
     });
