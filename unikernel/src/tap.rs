@@ -1,13 +1,18 @@
 //! Serving on a tap interface with the network stack of our own, as a guest does.
 
+use futures_util::future::select;
 use kalends_tls_frontend::{
     host::{Tap, TapIdle},
     stack::{Stack, StackNetwork, StackOptions},
 };
-use std::{io, pin::Pin};
+use std::{
+    io::{self, Write},
+    pin::{Pin, pin},
+};
 
 /// A stack on a tap interface.
 pub(crate) struct TapInterface {
+    name: String,
     stack: Stack<Tap>,
     idle: TapIdle,
 }
@@ -26,15 +31,24 @@ impl TapInterface {
         let tap = Tap::attach(name).map_err(refused)?;
         let idle = tap.idle().map_err(refused)?;
         let stack = Stack::new(tap, &configuration).map_err(|error| error.to_string())?;
-        Ok(Self { stack, idle })
+        Ok(Self { name: name.to_owned(), stack, idle })
     }
 
     pub(crate) fn network(&self) -> StackNetwork {
         self.stack.network()
     }
 
-    /// Runs a future to its end.
+    /// Runs a future to its end; says meanwhile which addresses the interface has got.
     pub(crate) fn block_on(&mut self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.stack.block_on(&mut self.idle, future);
+        let network = self.stack.network();
+        let announce = async {
+            let addresses = network.configured().await;
+            let addresses: Vec<_> =
+                addresses.iter().map(|(address, length)| format!("{address}/{length}")).collect();
+            // Whoever started the program may have stopped listening to it, which is no reason to stop.
+            let _ = writeln!(io::stdout(), "{} has {}.", self.name, addresses.join(" and "));
+            std::future::pending::<()>().await;
+        };
+        self.stack.block_on(&mut self.idle, select(future, pin!(announce)));
     }
 }

@@ -35,7 +35,8 @@ struct Interrupt(OwnedFd);
 
 impl Tap {
     /// Attaches to the tap interface called `name`, and makes it if there is none and the process may. The
-    /// hardware address of this end is random and locally administered.
+    /// hardware address of this end follows from that of the host's, so that it stays the same as long as the
+    /// interface exists (DHCP servers go by it); where that is unknown it is random.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] for an impossible name, and those of Linux: there is no `/dev/net/tun`,
@@ -52,12 +53,20 @@ impl Tap {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let queue = rustix::fs::open("/dev/net/tun", flags, Mode::empty())?;
         set_interface(&queue, name)?;
-        let mut mac = [0; 6];
-        getrandom::fill(&mut mac).map_err(io::Error::other)?;
-        // Locally administered, of one interface (IEEE 802 §8.2).
-        mac[0] = mac[0] & 0xfc | 2;
-        let mtu = std::fs::read_to_string(format!("/sys/class/net/{name}/mtu"));
-        let mtu = mtu.ok().and_then(|mtu| mtu.trim().parse().ok()).unwrap_or(1500).clamp(1280, 9000);
+        let attribute = |attribute| {
+            let text = std::fs::read_to_string(format!("/sys/class/net/{name}/{attribute}"));
+            text.map(|text| text.trim().to_owned()).unwrap_or_default()
+        };
+        let mac = match parse_mac(&attribute("address")) {
+            Some([first, a, b, c, d, e]) => [first ^ 4, a, b, c, d, e],
+            None => {
+                let mut mac = [0; 6];
+                getrandom::fill(&mut mac).map_err(io::Error::other)?;
+                mac
+            }
+        };
+        let mac = locally_administered(mac);
+        let mtu = attribute("mtu").parse().unwrap_or(1500).clamp(1280, 9000);
         Ok(Self { queue: Arc::new(queue), mac, mtu })
     }
 
@@ -69,6 +78,18 @@ impl Tap {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(TapIdle { queue: self.queue.clone(), interrupt: Arc::new(Interrupt(event)) })
     }
+}
+
+/// A hardware address in the usual notation.
+fn parse_mac(text: &str) -> Option<[u8; 6]> {
+    let octets: Option<Vec<u8>> = text.split(':').map(|octet| u8::from_str_radix(octet, 16).ok()).collect();
+    octets?.try_into().ok()
+}
+
+/// The address as one of a single interface and from no vendor (IEEE 802 §8.2).
+fn locally_administered(mut mac: [u8; 6]) -> [u8; 6] {
+    mac[0] = mac[0] & 0xfc | 2;
+    mac
 }
 
 /// `struct ifreq` of Linux as `TUNSETIFF` takes it.
@@ -161,5 +182,29 @@ impl Wake for Interrupt {
     fn wake_by_ref(self: &Arc<Self>) {
         // It fails only when it is signalled 2^64 - 1 times over.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_addresses_are_read_and_made_local() {
+        assert_eq!(parse_mac("0a:0b:0c:0d:0e:ff"), Some([10, 11, 12, 13, 14, 255]));
+        for text in ["", "0a:0b:0c:0d:0e", "0a:0b:0c:0d:0e:0f:10", "0a:0b:0c:0d:0e:xx", "0a:0b:0c:0d:0e:100"]
+        {
+            assert_eq!(parse_mac(text), None, "{text}");
+        }
+        assert_eq!(locally_administered([0xff; 6])[0], 0xfe);
+        assert_eq!(locally_administered([0; 6])[0], 2);
+    }
+
+    #[test]
+    fn impossible_names_are_refused() {
+        for name in ["", ".", "..", "a/b", "a b", "tap%d", "sixteen-letters-"] {
+            let error = Tap::attach(name).err().map(|error| error.kind());
+            assert_eq!(error, Some(io::ErrorKind::InvalidInput), "{name}");
+        }
     }
 }
