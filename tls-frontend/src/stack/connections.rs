@@ -61,7 +61,7 @@ pub(super) struct Refused;
 impl Core {
     /// Makes a socket for a segment that opens a connection; none when it needs none.
     pub(super) fn admit(&mut self, tuple: Tuple) -> Result<Option<Opening>, Refused> {
-        if let Some(socket) = self.tcp(&tuple) {
+        if let Some(socket) = self.stir(&tuple) {
             // A new connection may follow an old one with the same ends before the wait is over: the peer
             // takes only an answer to its own SYN (RFC 1122 §4.2.2.13).
             let waiting = socket.state() == State::TimeWait;

@@ -266,6 +266,24 @@ fn a_router_gives_an_address_until_its_time_is_over() {
 }
 
 #[test]
+fn an_advertisement_cannot_take_an_address_away_at_once() {
+    let mut lonely = Lonely::new(|configuration| configuration.ipv6 = Ipv6::Automatic);
+    let network = lonely.stack.network();
+    let prefix = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
+    let has = || network.addresses().iter().filter(|(address, _)| address.is_ipv6()).count() == 2;
+    for (lifetime, at) in [(30 * 86_400, 0), (0, 10), (60, 20)] {
+        let repr = Icmpv6Repr::Ndisc(advertisement(prefix, 64, Duration::from_secs(lifetime)));
+        lonely.to_server.borrow_mut().put(&icmpv6(ALL_NODES, 255, &repr), Duration::from_secs(at));
+    }
+    lonely.run(|| {}, async {
+        network.sleep(Duration::from_secs(2 * 3600)).await;
+        assert!(has());
+        network.sleep(Duration::from_secs(60)).await;
+        assert!(!has());
+    });
+}
+
+#[test]
 fn routers_are_asked_three_times_and_the_one_that_answers_is_used() {
     let mut lonely = Lonely::new(|configuration| configuration.ipv6 = Ipv6::Automatic);
     let network = lonely.stack.network();

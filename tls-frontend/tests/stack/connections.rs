@@ -329,6 +329,31 @@ fn a_connection_may_follow_one_with_the_same_ends() {
 }
 
 #[test]
+fn a_stray_opening_segment_does_not_end_a_connection() {
+    let mut pair = Pair::new(Faults::default(), 1);
+    let (ours, theirs) = pair.networks();
+    let listener = ours.listen(all()).unwrap();
+    let record = pair.record();
+    let to_server = pair.to_server.clone();
+    pair.run(async {
+        let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
+        let ((mut accepted, _), mut connected) = (accepted.unwrap(), connected.unwrap());
+        // Now, and when the connection is at rest.
+        for wait in [0, 30] {
+            ours.sleep(Duration::from_secs(wait)).await;
+            record.borrow_mut().clear();
+            let port = connected.local_address().port();
+            to_server.borrow_mut().put(&syn((CLIENT_V4, port), (SERVER_V4, PORT)), Duration::ZERO);
+            ours.sleep(Duration::from_secs(2)).await;
+            let answers: Vec<_> = record.borrow().iter().filter_map(|frame| segment(frame)).collect();
+            assert!(answers.iter().all(|answer| answer.ack && !answer.rst && !answer.syn));
+            accepted.write_all(b"still here").await.unwrap();
+            connected.read_exact(&mut [0; 10]).await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn addresses_and_ports_are_told_apart() {
     let pair = Pair::new(Faults::default(), 1);
     let (ours, _) = pair.networks();
