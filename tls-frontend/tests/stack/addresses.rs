@@ -271,7 +271,7 @@ fn an_advertisement_cannot_take_an_address_away_at_once() {
     let network = lonely.stack.network();
     let prefix = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
     let has = || network.addresses().iter().filter(|(address, _)| address.is_ipv6()).count() == 2;
-    for (lifetime, at) in [(30 * 86_400, 0), (0, 10), (60, 20)] {
+    for (lifetime, at) in [(30 * 86_400, 0), (0, 10), (60, 20), (0, 3600)] {
         let repr = Icmpv6Repr::Ndisc(advertisement(prefix, 64, Duration::from_secs(lifetime)));
         lonely.to_server.borrow_mut().put(&icmpv6(ALL_NODES, 255, &repr), Duration::from_secs(at));
     }

@@ -240,27 +240,32 @@ fn connections_that_nobody_accepts_are_reset_with_their_listener() {
 }
 
 #[test]
-fn a_peer_that_has_vanished_is_noticed() {
-    let mut pair = Pair::new(Faults::default(), 1);
-    let (ours, theirs) = pair.networks();
-    let listener = ours.listen(all()).unwrap();
-    let (to_server, to_client) = (pair.to_server.clone(), pair.to_client.clone());
-    let clock = pair.clock.clone();
-    pair.run(async {
-        let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
-        let ((mut accepted, _), connected) = (accepted.unwrap(), connected.unwrap());
-        // An idle connection to a peer that is there is kept.
-        ours.sleep(Duration::from_secs(3600)).await;
-        accepted.write_all(b"x").await.unwrap();
-        let vanished = clock.now();
-        to_server.borrow_mut().faults.lost = 1000;
-        to_client.borrow_mut().faults.lost = 1000;
-        let error = accepted.read(&mut [0; 1]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-        let noticed = clock.now() - vanished;
-        assert!(noticed <= StackLimits::default().silence * 2, "{noticed:?}");
-        drop(connected);
-    });
+fn a_peer_that_has_vanished_is_noticed_whether_or_not_it_is_written_to() {
+    for write in [false, true] {
+        let mut pair = Pair::new(Faults::default(), 1);
+        let (ours, theirs) = pair.networks();
+        let listener = ours.listen(all()).unwrap();
+        let (to_server, to_client) = (pair.to_server.clone(), pair.to_client.clone());
+        let clock = pair.clock.clone();
+        pair.run(async {
+            let (accepted, connected) =
+                join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
+            let ((mut accepted, _), connected) = (accepted.unwrap(), connected.unwrap());
+            // An idle connection to a peer that is there is kept.
+            ours.sleep(Duration::from_secs(3600)).await;
+            if write {
+                accepted.write_all(b"x").await.unwrap();
+            }
+            let vanished = clock.now();
+            to_server.borrow_mut().faults.lost = 1000;
+            to_client.borrow_mut().faults.lost = 1000;
+            let error = accepted.read(&mut [0; 1]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            let noticed = clock.now() - vanished;
+            assert!(noticed <= StackLimits::default().silence + Duration::from_secs(5), "{noticed:?}");
+            drop(connected);
+        });
+    }
 }
 
 #[test]
@@ -334,7 +339,7 @@ fn a_stray_opening_segment_does_not_end_a_connection() {
     let (ours, theirs) = pair.networks();
     let listener = ours.listen(all()).unwrap();
     let record = pair.record();
-    let to_server = pair.to_server.clone();
+    let (to_server, clock) = (pair.to_server.clone(), pair.clock.clone());
     pair.run(async {
         let (accepted, connected) = join(listener.accept(), theirs.connect((SERVER_V4, PORT).into())).await;
         let ((mut accepted, _), mut connected) = (accepted.unwrap(), connected.unwrap());
@@ -350,6 +355,12 @@ fn a_stray_opening_segment_does_not_end_a_connection() {
             accepted.write_all(b"still here").await.unwrap();
             connected.read_exact(&mut [0; 10]).await.unwrap();
         }
+        // What is written to a connection at rest leaves at once.
+        ours.sleep(Duration::from_secs(30)).await;
+        let began = clock.now();
+        accepted.write_all(b"still here").await.unwrap();
+        connected.read_exact(&mut [0; 10]).await.unwrap();
+        assert!(clock.now() - began < Duration::from_millis(100));
     });
 }
 
