@@ -8,6 +8,7 @@ use super::{
     listener::Listeners,
     packet_device::PacketDevice,
     router_discovery::RouterDiscovery,
+    router_probe::RouterProbe,
 };
 use smoltcp::{
     iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet},
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) dhcp: Option<SocketHandle>,
     /// Where routers give the IPv6 addresses.
     pub(super) router_discovery: Option<RouterDiscovery>,
+    pub(super) router_probe: RouterProbe,
     pub(super) dns: SocketHandle,
     pub(super) queries: usize,
     pub(super) name_servers: Vec<IpAddr>,
@@ -74,6 +76,7 @@ impl Core {
             now: started,
             dhcp: None,
             router_discovery: None,
+            router_probe: RouterProbe::default(),
             dns,
             queries: 0,
             name_servers: configuration.name_servers.clone(),
@@ -101,6 +104,7 @@ impl Core {
         self.advance_connections();
         self.advance_addresses();
         let discovery = self.advance_router_discovery(adapter);
+        let probe = self.probe_routers(adapter);
         for _ in 0..ROUNDS_PER_TURN {
             if self.interface.poll_egress(timestamp, adapter, &mut self.sockets) == PollResult::None {
                 break;
@@ -114,7 +118,7 @@ impl Core {
         // All that was due has just been tried: trying again at once would only spin.
         let due = due.map(|due| due.max(self.now + RETRY));
         let blocked = (!adapter.flush()).then_some(self.now + RETRY);
-        [due, blocked, rest, discovery, self.connections_due()].into_iter().flatten().min()
+        [due, blocked, rest, discovery, probe, self.connections_due()].into_iter().flatten().min()
     }
 
     /// Takes one frame; `false` when there is none.

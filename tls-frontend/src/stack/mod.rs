@@ -21,6 +21,7 @@ mod packet_device;
 mod resolver;
 mod resting;
 mod router_discovery;
+mod router_probe;
 mod run;
 mod stream;
 mod timers;

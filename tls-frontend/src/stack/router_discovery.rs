@@ -239,12 +239,20 @@ pub(super) fn link_local(address: EthernetAddress) -> Ipv6Address {
 /// A frame that asks all routers to advertise themselves.
 fn solicitation(mac: EthernetAddress) -> Vec<u8> {
     const ALL_ROUTERS: Ipv6Address = Ipv6Address::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
-    const ALL_ROUTERS_MAC: EthernetAddress = EthernetAddress([0x33, 0x33, 0, 0, 0, 2]);
-    let source = link_local(mac);
-    let message = Icmpv6Repr::Ndisc(NdiscRepr::RouterSolicit { lladdr: Some(mac.into()) });
+    let message = NdiscRepr::RouterSolicit { lladdr: Some(mac.into()) };
+    icmpv6_frame(mac, link_local(mac), ALL_ROUTERS, &Icmpv6Repr::Ndisc(message))
+}
+
+/// A neighbour discovery message to a group, in a frame.
+pub(super) fn icmpv6_frame(
+    mac: EthernetAddress,
+    source: Ipv6Address,
+    group: Ipv6Address,
+    message: &Icmpv6Repr<'_>,
+) -> Vec<u8> {
     let packet = Ipv6Repr {
         src_addr: source,
-        dst_addr: ALL_ROUTERS,
+        dst_addr: group,
         next_header: IpProtocol::Icmpv6,
         payload_len: message.buffer_len(),
         hop_limit: 255,
@@ -252,12 +260,14 @@ fn solicitation(mac: EthernetAddress) -> Vec<u8> {
     let length = EthernetFrame::<&[u8]>::buffer_len(packet.buffer_len() + message.buffer_len());
     let mut bytes = vec![0; length];
     let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
+    // RFC 2464 §7.
+    let [.., a, b, c, d] = group.octets();
     frame.set_src_addr(mac);
-    frame.set_dst_addr(ALL_ROUTERS_MAC);
+    frame.set_dst_addr(EthernetAddress([0x33, 0x33, a, b, c, d]));
     frame.set_ethertype(EthernetProtocol::Ipv6);
     let mut ipv6 = Ipv6Packet::new_unchecked(frame.payload_mut());
     packet.emit(&mut ipv6);
     let mut icmpv6 = Icmpv6Packet::new_unchecked(ipv6.payload_mut());
-    message.emit(&source, &ALL_ROUTERS, &mut icmpv6, &ChecksumCapabilities::default());
+    message.emit(&source, &group, &mut icmpv6, &ChecksumCapabilities::default());
     bytes
 }

@@ -44,6 +44,28 @@ pub(crate) fn arp_request() -> Vec<u8> {
     ethernet([0xff; 6], EthernetProtocol::Arp, &packet)
 }
 
+/// The client tells its hardware address.
+pub(crate) fn arp_reply() -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: EthernetAddress(CLIENT_MAC),
+        source_protocol_addr: CLIENT_V4,
+        target_hardware_addr: EthernetAddress(SERVER_MAC),
+        target_protocol_addr: SERVER_V4,
+    };
+    let mut packet = [0; 28];
+    repr.emit(&mut ArpPacket::new_unchecked(&mut packet[..]));
+    ethernet(SERVER_MAC, EthernetProtocol::Arp, &packet)
+}
+
+/// Whether a frame asks for the client's hardware address.
+pub(crate) fn asks_for_client(frame: &[u8]) -> bool {
+    let frame = EthernetFrame::new_checked(frame).unwrap();
+    let packet = ArpPacket::new_checked(frame.payload());
+    frame.ethertype() == EthernetProtocol::Arp
+        && packet.is_ok_and(|packet| packet.target_protocol_addr() == CLIENT_V4.octets())
+}
+
 /// An ICMPv6 message from the client's link-local address.
 pub(crate) fn icmpv6(destination: Ipv6Addr, hop_limit: u8, repr: &Icmpv6Repr<'_>) -> Vec<u8> {
     let mut message = vec![0; repr.buffer_len()];
@@ -356,16 +378,7 @@ fn answer_dns(to_server: &crate::wire::SharedLane, from_server: &crate::wire::Sh
         let Some(frame) = from_server.borrow_mut().take() else { return };
         let mut to_server = to_server.borrow_mut();
         if EthernetFrame::new_checked(&frame[..]).unwrap().ethertype() == EthernetProtocol::Arp {
-            let repr = ArpRepr::EthernetIpv4 {
-                operation: ArpOperation::Reply,
-                source_hardware_addr: EthernetAddress(CLIENT_MAC),
-                source_protocol_addr: CLIENT_V4,
-                target_hardware_addr: EthernetAddress(SERVER_MAC),
-                target_protocol_addr: SERVER_V4,
-            };
-            let mut packet = [0; 28];
-            repr.emit(&mut ArpPacket::new_unchecked(&mut packet[..]));
-            to_server.put(&ethernet(SERVER_MAC, EthernetProtocol::Arp, &packet), Duration::from_millis(1));
+            to_server.put(&arp_reply(), Duration::from_millis(1));
             continue;
         }
         let Some((source, destination, question)) = datagram(&frame) else { continue };

@@ -10,9 +10,9 @@ use futures_util::{
 };
 use kalends_tls_frontend::{
     Listener, Network,
-    stack::{StackLimits, StackNetwork, TcpListener, TcpStream},
+    stack::{Ipv4, StackLimits, StackNetwork, TcpListener, TcpStream},
 };
-use std::{io, net::Ipv4Addr, pin::pin, time::Duration};
+use std::{cell::RefCell, collections::HashSet, io, net::Ipv4Addr, pin::pin, time::Duration};
 
 /// Answers every connection with the bytes that it sends, until it ends them.
 async fn echo(listener: &TcpListener) -> ! {
@@ -156,6 +156,48 @@ fn a_flood_of_half_open_connections_leaves_room_for_whole_ones() {
             theirs.sleep(Duration::from_millis(50)).await;
         }
     });
+}
+
+#[test]
+fn a_flood_from_the_link_leaves_those_beyond_the_router_their_way() {
+    let mut lonely = Lonely::new(|configuration| {
+        let gateway = Some(CLIENT_V4);
+        configuration.ipv4 = Ipv4::Static { address: SERVER_V4, prefix_length: 24, gateway };
+    });
+    let network = lonely.stack.network();
+    let _listener = network.listen(all()).unwrap();
+    let far = Ipv4Addr::new(192, 0, 2, 1);
+    let (to_server, from_server) = (lonely.to_server.clone(), lonely.from_server.clone());
+    // From addresses of the link where nobody is.
+    for number in 0..30_000_u32 {
+        let source = Ipv4Addr::from(0x0a00_0000 | (10 + number % 240));
+        let port = 1024 + u16::try_from(number % 60_000).unwrap();
+        let delay = Duration::from_millis((4 * number).into());
+        to_server.borrow_mut().put(&syn((source, port), (SERVER_V4, PORT)), delay);
+    }
+    let answered = RefCell::new(HashSet::new());
+    lonely.run(
+        || {
+            loop {
+                let Some(frame) = from_server.borrow_mut().take() else { break };
+                if crate::addresses::asks_for_client(&frame) {
+                    to_server.borrow_mut().put(&crate::addresses::arp_reply(), Duration::from_millis(1));
+                }
+                let segment = segment(&frame).filter(|segment| segment.destination.ip() == far);
+                answered
+                    .borrow_mut()
+                    .extend(segment.filter(|segment| segment.syn).map(|it| it.destination.port()));
+            }
+        },
+        async {
+            for (seconds, port) in [(10, 2000), (90, 2001)] {
+                network.sleep(Duration::from_secs(seconds)).await;
+                to_server.borrow_mut().put(&syn((far, port), (SERVER_V4, PORT)), Duration::ZERO);
+                network.sleep(Duration::from_millis(150)).await;
+                assert!(answered.borrow().contains(&port), "no answer after {seconds} seconds more");
+            }
+        },
+    );
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub fn syn(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16)) -> Vec<u8> {
 /// What a TCP segment over IPv4 says.
 pub struct Segment {
     pub source: SocketAddr,
+    pub destination: SocketAddr,
     pub syn: bool,
     pub ack: bool,
     pub rst: bool,
@@ -115,7 +116,13 @@ pub fn segment(frame: &[u8]) -> Option<Segment> {
     let (source, destination, protocol, payload) = ipv4_payload(frame)?;
     let tcp = TcpPacket::new_checked(payload).ok().filter(|_| protocol == IpProtocol::Tcp)?;
     assert!(tcp.verify_checksum(&IpAddress::from(source), &IpAddress::from(destination)));
-    Some(Segment { source: (source, tcp.src_port()).into(), syn: tcp.syn(), ack: tcp.ack(), rst: tcp.rst() })
+    Some(Segment {
+        source: (source, tcp.src_port()).into(),
+        destination: (destination, tcp.dst_port()).into(),
+        syn: tcp.syn(),
+        ack: tcp.ack(),
+        rst: tcp.rst(),
+    })
 }
 
 /// The UDP datagram over IPv4 in a frame, if there is one.
