@@ -52,7 +52,7 @@ Options of serve:
 pub(crate) enum Command {
     Help(&'static str),
     Version,
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Check a device.
     Fsck {
         device: PathBuf,
@@ -171,7 +171,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     if !listen.is_empty() {
         (options.listen, options.listen_given) = (listen, true);
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Serve(Box::new(options)))
 }
 
 /// The commands without a server; their arguments are places.
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_arguments_serve_with_defaults() {
-        assert_eq!(run(&[]), Ok(Command::Serve(ServeOptions::default())));
+        assert_eq!(run(&[]), Ok(Command::Serve(Box::default())));
         assert_eq!(run(&["serve"]), run(&[]));
     }
 
