@@ -10,6 +10,7 @@ mod prompt;
 mod serve;
 mod size;
 mod start;
+mod tap;
 mod tls;
 
 use command_line::Command;
