@@ -138,7 +138,7 @@ impl SimulatedDevice {
                 continue;
             }
             // Mostly the newest version; an older one if the disk reordered.
-            let newest = splitmix(&mut random) % 4 != 0;
+            let newest = !splitmix(&mut random).is_multiple_of(4);
             let pick = match newest {
                 true => versions.len() - 1,
                 false => (splitmix(&mut random) % versions.len() as u64) as usize,

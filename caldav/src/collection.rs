@@ -8,6 +8,7 @@ use crate::dav::{
     xml::{self, Element, Name},
     xml_writer,
 };
+use kalends_icalendar::ComponentKind;
 use kalends_store::{EntryKind, Error, ObjectId, Objects, Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,10 +52,10 @@ pub(crate) struct Collection {
     #[serde(rename = "type")]
     pub(crate) kind: CollectionKind,
     /// The name people read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "display-name", skip_serializing_if = "Option::is_none")]
     pub(crate) displayname: Option<String>,
     /// The language of the name, as in `xml:lang`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "display-name-language", skip_serializing_if = "Option::is_none")]
     pub(crate) displayname_language: Option<String>,
     /// What it is for (RFC 4791 §5.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +156,11 @@ impl Collection {
             Some(allowed) => allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)),
             None => ALL_COMPONENTS.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)),
         }
+    }
+
+    /// The kinds of component that the calendar may hold.
+    pub(crate) fn supported_kinds(&self) -> Vec<ComponentKind> {
+        ComponentKind::ALL.into_iter().filter(|kind| self.allows_component(kind.name())).collect()
     }
 
     /// The collection that a tree is. Without a `.collection.toml`, or with one that cannot be read, it is

@@ -5,13 +5,16 @@
 
 mod body;
 mod change;
-#[allow(dead_code, reason = "its users follow")]
 mod collection;
+mod collection_cache;
 mod dav;
 mod git_http;
+mod index;
 mod push_policy;
 pub mod realm;
+mod request_body;
 mod service;
+mod snapshot;
 mod web;
 
 pub use body::{BodyError, RequestBody, ResponseBody, empty, full};

@@ -26,6 +26,18 @@ pub(crate) struct PreparedCheckpoint {
     pub(crate) superblock_written: bool,
 }
 
+impl PreparedCheckpoint {
+    /// Where it is.
+    pub(crate) fn extent(&self) -> Extent {
+        self.place.extent
+    }
+
+    /// What only the checkpoint before it needs, with that one's own extent.
+    pub(crate) fn released(&self) -> &[Extent] {
+        &self.released
+    }
+}
+
 impl Core {
     /// Writes a checkpoint of the state after all sealed frames, if one is due. Nothing may be unsealed.
     pub(crate) fn prepare_checkpoint_if_due(&self, state: &mut State) -> Result<(), Error> {

@@ -6,6 +6,7 @@
 //!
 //! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
 
+mod check;
 mod checkpointing;
 mod commit;
 mod core;
@@ -28,14 +29,15 @@ mod tree;
 mod tree_chain;
 pub mod wire;
 
+pub use check::{CheckSummary, Finding, Severity, check_device};
 pub use core::OpenOptions;
 pub use error::Error;
 pub use gix_hash::ObjectId;
 pub use gix_object::Kind;
 pub use gix_object::tree::{EntryKind, EntryMode};
 pub use object::{EncodedEntry, Object, ObjectHeader, Objects};
-pub use pack::PackLimits;
-pub use push_policy::{PushPolicy, PushedUpdate, Refusal};
+pub use pack::{Pace, PackLimits};
+pub use push_policy::{PushPolicy, PushedUpdate, Refusal, Verdict};
 pub use repository::{Reference, Repository};
 pub use store::{FormatOptions, Store};
 pub use transaction::{Commit, ReferenceUpdate, Transaction, TreeEdit};

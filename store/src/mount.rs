@@ -78,52 +78,60 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| Error::UnsuitableDevice(format!("no entropy: {error}")))
 }
 
-/// The superblocks of a device that this program can use, newest first, each with its slot.
-pub(crate) fn superblocks(device: &Rc<dyn BlockDevice>) -> Result<Vec<(usize, Superblock)>, Error> {
+/// Reads both superblocks, each as far as it can be used.
+pub(crate) fn read_superblocks(
+    device: &Rc<dyn BlockDevice>,
+) -> Result<[Result<Superblock, SuperblockError>; 2], Error> {
     let disk = Disk { device: device.clone(), block_size: device.block_size() };
     if device.capacity() < SUPERBLOCKS[1] + SUPERBLOCK_LENGTH as u64 {
         return Err(Error::NotAStore(format!("{} bytes are too few", device.capacity())));
     }
-    let mut found = Vec::new();
-    let mut failures = Vec::new();
-    for (slot, offset) in SUPERBLOCKS.into_iter().enumerate() {
-        let decoded = match disk.read(offset, SUPERBLOCK_LENGTH) {
-            Ok(bytes) => Superblock::decode(&bytes),
-            Err(Error::Device(_)) => Err(SuperblockError::Damaged),
-            Err(error) => return Err(error),
-        };
-        match decoded {
-            Ok(superblock) => found.push((slot, superblock)),
-            // A program of another version has written here: its other superblock is not for us either.
-            Err(SuperblockError::Version(version)) => {
-                return Err(Error::NotAStore(format!(
-                    "it has format version {version}, and this program knows version {VERSION} only"
-                )));
-            }
-            Err(error) => failures.push(error),
+    let read = |offset| match disk.read(offset, SUPERBLOCK_LENGTH) {
+        Ok(bytes) => Ok(Superblock::decode(&bytes)),
+        Err(Error::Device(_)) => Ok(Err(SuperblockError::Damaged)),
+        Err(error) => Err(error),
+    };
+    let [first, second] = SUPERBLOCKS;
+    Ok([read(first)?, read(second)?])
+}
+
+/// The superblocks that this program can use, newest first, each with its slot.
+pub(crate) fn candidates(
+    slots: &[Result<Superblock, SuperblockError>; 2],
+) -> Result<Vec<(usize, Superblock)>, Error> {
+    // A program of another version has written here: its other superblock is not for us either.
+    for slot in slots {
+        if let Err(SuperblockError::Version(version)) = slot {
+            return Err(Error::NotAStore(format!(
+                "it has format version {version}, and this program knows version {VERSION} only"
+            )));
         }
     }
+    let found = slots.iter().enumerate();
+    let mut found: Vec<_> = found.filter_map(|(slot, found)| Some((slot, *found.as_ref().ok()?))).collect();
     found.sort_by_key(|(_, superblock)| std::cmp::Reverse(superblock.generation));
-    if !found.is_empty() {
-        return Ok(found);
+    if found.is_empty() {
+        let absent = slots.iter().all(|slot| *slot == Err(SuperblockError::Absent));
+        let reason = if absent { "it has no superblock" } else { "both superblocks are damaged" };
+        return Err(Error::NotAStore(reason.into()));
     }
-    Err(Error::NotAStore(match failures.as_slice() {
-        [SuperblockError::Absent, SuperblockError::Absent] => "it has no superblock".into(),
-        _ => "both superblocks are damaged".into(),
-    }))
+    Ok(found)
 }
 
 /// Opens the store of a device, writing nothing.
 pub(crate) fn open(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<Core, Error> {
-    let candidates = superblocks(&device)?;
+    let candidates = candidates(&read_superblocks(&device)?)?;
     let mut notices = Vec::new();
     if candidates.len() < 2 && candidates.iter().any(|(_, superblock)| superblock.generation > 1) {
         notices.push("one superblock is damaged; the other one is in use".to_owned());
     }
     let mut first_error = None;
+    let acknowledged = acknowledged(&candidates);
     for (slot, superblock) in candidates {
-        match open_from(&device, slot, &superblock, options.clone()) {
+        match open_from(&device, slot, &superblock, acknowledged, options.clone()) {
             Ok(core) => {
+                // What a process that was killed had written counts from now on, so it has to be durable.
+                device.flush()?;
                 core.state.borrow_mut().notices.splice(0..0, notices);
                 return Ok(core);
             }
@@ -136,6 +144,12 @@ pub(crate) fn open(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<
         }
     }
     Err(first_error.unwrap_or_else(|| Error::NotAStore("it has no superblock".into())))
+}
+
+/// The number of the first frame that may not have been acknowledged: all before it were durable when the
+/// newest superblock was written.
+pub(crate) fn acknowledged(candidates: &[(usize, Superblock)]) -> u64 {
+    candidates.iter().map(|(_, superblock)| superblock.log.sequence).max().unwrap_or(0)
 }
 
 /// Checks that the device can hold the store of a superblock.
@@ -157,10 +171,12 @@ fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock) -> Result<Dis
     Ok(Disk { device: device.clone(), block_size: superblock.block_size })
 }
 
-fn open_from(
+/// Opens the store from one superblock, writing nothing. The log must reach to the frame `acknowledged`.
+pub(crate) fn open_from(
     device: &Rc<dyn BlockDevice>,
     slot: usize,
     superblock: &Superblock,
+    acknowledged: u64,
     options: OpenOptions,
 ) -> Result<Core, Error> {
     let disk = disk_for(device, superblock)?;
@@ -177,8 +193,17 @@ fn open_from(
         )));
     }
     let (position, bytes) = (reader.position(), reader.bytes());
+    if position.sequence < acknowledged {
+        return Err(Error::DamagedStore(format!(
+            "frame {} of the log, at byte {}, is damaged, and a later checkpoint shows that it had been \
+             acknowledged",
+            position.sequence,
+            u64::from(position.segment) * SEGMENT + u64::from(position.offset)
+        )));
+    }
     let space = loader.space(superblock, position)?;
-    let (secrets, secrets_generation) = read_secrets(&disk, seed)?;
+    let mut notices = Vec::new();
+    let (secrets, secrets_generation) = newest_secrets(secrets_slots(&disk, seed), &mut notices);
     let mut session = [0; 8];
     random(&mut session)?;
     let log = Log::new(position, seed, superblock.block_size, u64::from_le_bytes(session), bytes);
@@ -206,7 +231,7 @@ fn open_from(
         removed_since_checkpoint: loader.removed,
         checkpoint_due: options.checkpoint_after.max(4 * superblock.checkpoint.length),
         failure: None,
-        notices: Vec::new(),
+        notices,
     };
     Ok(Core {
         disk,
@@ -221,17 +246,47 @@ fn open_from(
     })
 }
 
-/// The newest whole slot of the secrets area.
-pub(crate) fn read_secrets(disk: &Disk, seed: u64) -> Result<(secrets::Secrets, u64), Error> {
+/// One slot of the secrets area.
+pub(crate) enum SecretsSlot {
+    /// Nothing was ever written here.
+    Empty,
+    /// Its generation, and what it holds.
+    Whole(u64, secrets::Secrets),
+    /// It is not whole.
+    Damaged,
+    /// The device does not give it.
+    Unreadable(Error),
+}
+
+/// Reads both slots of the secrets area.
+pub(crate) fn secrets_slots(disk: &Disk, seed: u64) -> [SecretsSlot; 2] {
+    SECRETS.map(|offset| match disk.read(offset, SECRETS_LENGTH) {
+        Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => SecretsSlot::Empty,
+        Ok(bytes) => match secrets::decode(&bytes, seed) {
+            Some((generation, secrets)) => SecretsSlot::Whole(generation, secrets),
+            None => SecretsSlot::Damaged,
+        },
+        Err(error) => SecretsSlot::Unreadable(error),
+    })
+}
+
+/// The secrets of the newest whole slot, and its generation.
+fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secrets::Secrets, u64) {
     let mut newest = (secrets::Secrets::new(), 0);
-    for offset in SECRETS {
-        if let Some((generation, secrets)) = secrets::decode(&disk.read(offset, SECRETS_LENGTH)?, seed)
-            && generation > newest.1
-        {
-            newest = (secrets, generation);
+    let mut lost = false;
+    for slot in slots {
+        match slot {
+            SecretsSlot::Whole(generation, secrets) if generation > newest.1 => {
+                newest = (secrets, generation);
+            }
+            SecretsSlot::Empty | SecretsSlot::Whole(..) => {}
+            SecretsSlot::Damaged | SecretsSlot::Unreadable(_) => lost = true,
         }
     }
-    Ok(newest)
+    if lost && newest.1 == 0 {
+        notices.push("the secrets (TLS key, token key) are damaged; new ones are needed".into());
+    }
+    newest
 }
 
 /// Builds the state from a checkpoint and the log after it.
@@ -424,12 +479,15 @@ impl<'a> Loader<'a> {
         for extent in &self.released {
             take(*extent, "a removed pack")?;
         }
-        for extent in &self.retained {
-            // A log segment may have been named by both checkpoints.
-            take(*extent, "the previous checkpoint")?;
-        }
         std::mem::take(&mut self.released).into_iter().for_each(|extent| space.release(extent));
-        std::mem::take(&mut self.retained).into_iter().for_each(|extent| space.retain(extent));
+        for first in std::mem::take(&mut self.retained).into_iter().flat_map(Extent::segments) {
+            // When a newer checkpoint is damaged, that one may have freed what this one retains, and the
+            // log after it may have used it since.
+            let segment = Extent { first, count: 1 };
+            if space.take(segment) {
+                space.retain(segment);
+            }
+        }
         Ok(space)
     }
 }

@@ -1,6 +1,7 @@
 //! Rules that a push must satisfy before its objects are adopted.
 
-use crate::{Error, ObjectId, Objects};
+use crate::{Error, ObjectId, Objects, Pace};
+use std::{future::Future, pin::Pin};
 
 /// One reference that a push wants to move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +25,18 @@ pub struct Refusal {
     pub details: Vec<String>,
 }
 
+/// The inner result is the decision over an update; the outer error means that it could not be made.
+pub type Verdict = Result<Result<(), Refusal>, Error>;
+
 /// Decides over a push, before anything of it is visible.
 pub trait PushPolicy {
-    /// Examines one update. `objects` sees the pushed objects and those of the repository.
-    ///
-    /// # Errors
-    /// The inner result is the decision; the outer error means that it could not be made.
-    fn check(&self, objects: &dyn Objects, update: &PushedUpdate) -> Result<Result<(), Refusal>, Error>;
+    /// Examines one update. `objects` sees the pushed objects and those of the repository; long
+    /// examinations give way to other requests by `pace`. Should the reference move meanwhile, the push
+    /// fails whatever the decision.
+    fn check<'a>(
+        &'a self,
+        objects: &'a dyn Objects,
+        update: &'a PushedUpdate,
+        pace: &'a Pace,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 }

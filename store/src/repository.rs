@@ -163,18 +163,6 @@ impl Repository {
         Err(Error::NoObject(id.to_owned()))
     }
 
-    /// The ids of all objects, in no order; one that is stored twice may come twice.
-    pub(crate) fn object_ids(&self) -> Result<Vec<ObjectId>, Error> {
-        let state = self.state.borrow();
-        let mut ids: Vec<ObjectId> = state.index.iter().map(|record| record.id()).collect();
-        for pack in &state.packs {
-            for position in pack.positions()? {
-                ids.push(pack.id(position)?);
-            }
-        }
-        Ok(ids)
-    }
-
     /// Begins a transaction. It holds nothing until it is submitted, and may be dropped.
     pub fn transaction(&self) -> Transaction {
         Transaction::new(self.clone())

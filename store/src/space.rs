@@ -36,6 +36,16 @@ impl Space {
         self.held.iter().chain(&self.retained).map(|extent| extent.count).sum()
     }
 
+    /// What is given up and not free yet.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = Extent> + '_ {
+        self.held.iter().chain(&self.retained).copied()
+    }
+
+    /// What is free.
+    pub(crate) fn free_extents(&self) -> impl Iterator<Item = Extent> + '_ {
+        self.free.iter().map(|(first, count)| Extent { first: *first, count: *count })
+    }
+
     /// Takes `count` segments in a row, leaving at least `reserve` free: the first place that fits.
     pub(crate) fn allocate(&mut self, count: u32, reserve: u32) -> Option<Extent> {
         if count == 0 || self.free_segments < count.checked_add(reserve)? {
@@ -140,7 +150,7 @@ mod tests {
         #[test]
         fn ranges_are_never_given_twice(steps in proptest::collection::vec((1_u32..6, any::<bool>()), 1..200)) {
             let mut space = Space::new(64);
-            let mut used = vec![false; 64];
+            let mut used = [false; 64];
             let mut extents: Vec<Extent> = Vec::new();
             for (count, give_back) in steps {
                 if give_back && !extents.is_empty() {

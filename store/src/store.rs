@@ -41,7 +41,7 @@ impl Store {
 
     /// As [`open`](Self::open), with other bounds on memory.
     pub fn open_with(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<Self, Error> {
-        Ok(Self { core: Rc::new(mount::open(device, options)?) })
+        mount::open(device, options).map(Self::from_core)
     }
 
     /// What an operator should know about how the store was found when it was opened.
@@ -147,6 +147,10 @@ impl Store {
     /// Bytes of the device that are free, in whole segments.
     pub fn free_bytes(&self) -> u64 {
         u64::from(self.core.state.borrow().space.free_segments()) * crate::format::layout::SEGMENT
+    }
+
+    pub(crate) fn from_core(core: Core) -> Self {
+        Self { core: Rc::new(core) }
     }
 
     pub(crate) fn core(&self) -> &Rc<Core> {

@@ -12,7 +12,16 @@ const HELP: &str = "\
 Kalends serves calendars (CalDAV) and their history (git) from one block device.
 
 Usage: kalends [serve] [OPTIONS]
+       kalends fsck DEVICE
+       kalends export DEVICE DIRECTORY
+       kalends passwd
        kalends help | version
+
+  serve    serves the calendars and repositories of a device
+  fsck     checks a device that is not being served, down to the last object, and writes nothing;
+           exit status 0: clean, 1: damaged, 2: it cannot be checked
+  export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
+  passwd   asks for a password and prints its hash, for users.toml in the realm repository
 
 Without a command it serves, with the defaults below; the first start makes what is missing.
 
@@ -38,6 +47,17 @@ pub(crate) enum Command {
     Help(&'static str),
     Version,
     Serve(ServeOptions),
+    /// Check a device.
+    Fsck {
+        device: PathBuf,
+    },
+    /// Write the repositories of a device as bare git repositories.
+    Export {
+        device: PathBuf,
+        directory: PathBuf,
+    },
+    /// Hash a password.
+    Passwd,
 }
 
 /// Options of `kalends serve`.
@@ -74,7 +94,8 @@ impl Default for ServeOptions {
 /// Reads the command line; the error is one line.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = Parser::from_iter(arguments);
-    let mut options = ServeOptions::default();
+    let defaults = ServeOptions::default();
+    let mut options = defaults.clone();
     let (mut certificate, mut key) = (None, None);
     let mut listen = Vec::new();
     let mut named = false;
@@ -86,6 +107,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Value(name) if !named && name == "help" => return Ok(Command::Help(HELP)),
             Arg::Value(name) if !named && name == "version" => return Ok(Command::Version),
             Arg::Value(name) if !named && name == "serve" => named = true,
+            Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
+                if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
+                    return offline(&name.to_string_lossy(), &mut parser);
+                }
+                return Err(format!("{} takes none of the options before it", name.to_string_lossy()));
+            }
             Arg::Value(name) if !named => {
                 let name = name.to_string_lossy();
                 return Err(format!("no command {name:?}; `kalends --help` lists what there is"));
@@ -123,6 +150,28 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         (options.listen, options.listen_given) = (listen, true);
     }
     Ok(Command::Serve(options))
+}
+
+/// The commands without a server; their arguments are places.
+fn offline(command: &str, parser: &mut Parser) -> Result<Command, String> {
+    let mut places: Vec<PathBuf> = Vec::new();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(HELP)),
+            Arg::Value(place) => places.push(place.into()),
+            other => return Err(format!("{command}: {}", other.unexpected())),
+        }
+    }
+    match (command, places.as_slice()) {
+        ("fsck", [device]) => Ok(Command::Fsck { device: device.clone() }),
+        ("export", [device, directory]) => {
+            Ok(Command::Export { device: device.clone(), directory: directory.clone() })
+        }
+        ("passwd", []) => Ok(Command::Passwd),
+        ("fsck", _) => Err("usage: kalends fsck DEVICE".into()),
+        ("export", _) => Err("usage: kalends export DEVICE DIRECTORY".into()),
+        _ => Err("usage: kalends passwd (it asks for the password)".into()),
+    }
 }
 
 fn text(parser: &mut Parser) -> Result<String, String> {
@@ -186,6 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn the_commands_without_a_server_take_their_places_in_order() {
+        let device: PathBuf = "kalends.img".into();
+        assert_eq!(run(&["fsck", "kalends.img"]), Ok(Command::Fsck { device: device.clone() }));
+        let directory = "out".into();
+        assert_eq!(run(&["export", "kalends.img", "out"]), Ok(Command::Export { device, directory }));
+        assert_eq!(run(&["passwd"]), Ok(Command::Passwd));
+        assert_eq!(run(&["fsck", "--help"]), Ok(Command::Help(HELP)));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (arguments, part) in [
             (&["--sizes", "1"][..], "--sizes"),
@@ -196,6 +255,12 @@ mod tests {
             (&["--log", "loud"], "--log loud"),
             (&["sreve"], "sreve"),
             (&["--device"], "--device"),
+            (&["fsck"], "kalends fsck DEVICE"),
+            (&["fsck", "a", "b"], "kalends fsck DEVICE"),
+            (&["export", "a"], "kalends export DEVICE DIRECTORY"),
+            (&["passwd", "secret"], "kalends passwd"),
+            (&["fsck", "--repair", "a"], "--repair"),
+            (&["--size", "2G", "fsck", "a"], "fsck takes none of the options"),
         ] {
             let error = run(arguments).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -2,7 +2,11 @@
 
 mod command_line;
 mod device;
+mod export;
+mod fsck;
 mod handler;
+mod passwd;
+mod prompt;
 mod serve;
 mod size;
 mod start;
@@ -22,6 +26,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Serve(options)) => serve::serve(&options),
+        Ok(Command::Fsck { device }) => return fsck::fsck(&device),
+        Ok(Command::Export { device, directory }) => export::export(&device, &directory),
+        Ok(Command::Passwd) => passwd::passwd(),
         Err(error) => {
             eprintln!("kalends: {error}");
             return ExitCode::from(2);

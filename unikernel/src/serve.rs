@@ -19,7 +19,11 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
     let (tls, authority) = tls::configuration(options, &store)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let user = start::first_user(options, &realm)?;
-    let service = Service::new(store.clone(), realm, ServiceOptions { hostname: options.hostname.clone() });
+    let service_options = ServiceOptions {
+        hostname: options.hostname.clone(),
+        authority: authority.as_ref().map(|authority| authority.pem.clone()),
+    };
+    let service = Service::new(store.clone(), realm, service_options);
     let address = match listeners.first() {
         Some(listener) => listener.local_address().map_err(|error| error.to_string())?,
         None => return Err("nothing to listen on".into()),
@@ -29,7 +33,8 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
         Signals::new([Signal::Int, Signal::Term]).map_err(|error| format!("cannot take signals: {error}"))?;
     let server =
         Server::new(HostNetwork, tls, ServiceHandler(Rc::new(service)), Limits::default(), shutdown.clone());
-    start::announce(options, address, authority.as_deref(), &user, created);
+    let authority = authority.as_ref().map(|authority| authority.path.as_path());
+    start::announce(options, address, authority, &user, created);
     block_on(async {
         let stop = async {
             signals.next().await;

@@ -82,6 +82,7 @@ pub(crate) fn announce(
     println!();
     println!("What to try next:");
     println!("  Thunderbird, Apple Calendar, DAVx5, Evolution: add a CalDAV account with URL {url}/");
+    println!("  A browser: {url}/overview shows the calendars and their latest changes.");
     println!("  Undo anything: clone, `git revert` the commit, push.");
     println!("  Users: git {trust}clone {signed_url}/git/realm.git (its README.md tells how).");
     if address.ip().is_loopback() {

@@ -12,11 +12,19 @@ use std::{
 
 const AUTHORITY_SECRET: &str = "tls-authority";
 
-/// The TLS configuration, and the file with the certificate that clients must trust, if it is our own.
+/// The certificate that clients must trust, where it is our own.
+pub(crate) struct OwnAuthority {
+    /// The file it was written to.
+    pub(crate) path: PathBuf,
+    /// Its text.
+    pub(crate) pem: String,
+}
+
+/// The TLS configuration, and the authority behind it if it is our own.
 pub(crate) fn configuration(
     options: &ServeOptions,
     store: &Store,
-) -> Result<(Arc<ServerConfig>, Option<PathBuf>), String> {
+) -> Result<(Arc<ServerConfig>, Option<OwnAuthority>), String> {
     if let Some((certificate, key)) = &options.certificate {
         let read =
             |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
@@ -43,9 +51,9 @@ pub(crate) fn configuration(
     names.sort_by_key(|name| *name != options.hostname);
     let config = authority.server_config(&names).map_err(|error| error.to_string())?;
     let path = authority_file(&options.device);
-    fs::write(&path, authority.certificate_pem())
-        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok((config, Some(path)))
+    let pem = authority.certificate_pem().to_owned();
+    fs::write(&path, &pem).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok((config, Some(OwnAuthority { path, pem })))
 }
 
 /// Beside the device: `kalends-ca.pem` for `kalends.img`.

@@ -181,7 +181,7 @@ impl Check {
                 self.no_resource((*again, usize::MAX), rule);
             }
         }
-        if identity.is_none() && !(others && !self.violations.is_empty()) {
+        if identity.is_none() && (!others || self.violations.is_empty()) {
             let at = (calendar.line(), calendar.offset());
             let rule = "there is no VEVENT, VTODO, VJOURNAL or VFREEBUSY".to_owned();
             self.no_resource(at, rule);

@@ -15,6 +15,11 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
+    /// From the start of this piece to the start of a later one.
+    pub(crate) fn until(self, later: Self) -> Self {
+        Self { start: self.start, end: later.start }
+    }
+
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
@@ -125,11 +130,11 @@ pub(crate) fn content_line(text: &str, logical: &LogicalLine) -> Result<ContentL
     let content = logical.text.of(text);
     let fail = |rule: String, section| violation(logical.line, logical.raw.0, rule, section);
     // A look at the bytes first: forbidden characters are rare, and so is everything not ASCII.
-    if content.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xef) {
-        if let Some(c) = content.chars().find(|c| is_forbidden(*c)) {
-            let rule = format!("control character U+{:04X} in a content line", u32::from(c));
-            return Err(fail(rule, "RFC 5545 §3.1"));
-        }
+    if content.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xef)
+        && let Some(c) = content.chars().find(|c| is_forbidden(*c))
+    {
+        let rule = format!("control character U+{:04X} in a content line", u32::from(c));
+        return Err(fail(rule, "RFC 5545 §3.1"));
     }
     let bytes = content.as_bytes();
     let base = logical.text.start as usize;

@@ -1,14 +1,25 @@
 //! iCalendar (RFC 5545) as a calendar server needs it.
 
+mod alarm;
 mod check;
 pub mod civil;
+mod content_line;
 mod error;
+pub mod filter;
+mod free_busy;
 mod kind;
 mod lexer;
+mod moment;
 mod object;
+mod occurrences;
+mod recurrence_set;
 mod rule;
 mod rule_times;
+pub mod selection;
+mod summary;
 pub mod text;
+mod time_range;
+mod timing;
 pub mod value;
 mod vtimezone;
 mod windows_zones;
@@ -16,8 +27,16 @@ mod zone;
 
 pub use check::Identity;
 pub use error::{Precondition, Violation};
+pub use filter::{Collation, ComponentFilter, ParameterFilter, ParameterTest, PropertyFilter, TextMatch};
+pub use free_busy::{BusyType, FreeBusy};
 pub use kind::ComponentKind;
+pub use moment::{Form, Moment};
 pub use object::{CalendarObject, Component, Limits, Parameter, Property};
+pub use occurrences::occurrences;
+pub use recurrence_set::Occurrence;
 pub use rule::{Frequency, Rule, RuleError};
 pub use rule_times::Budget;
+pub use selection::{ComponentSelection, Properties, PropertySelection, Selection, TooManyInstances};
+pub use summary::{Span, Summary};
+pub use time_range::TimeRange;
 pub use zone::{Zone, Zones};

@@ -249,6 +249,11 @@ impl<'a> Property<'a> {
         self.line.line as usize
     }
 
+    /// Name and parameters as written, unfolded, up to and with the colon before the value.
+    pub fn head(&self) -> &'a str {
+        self.line.name.until(self.line.value).of(&self.object.text)
+    }
+
     /// The byte offset in the file where it starts.
     pub fn offset(&self) -> usize {
         self.line.raw.0 as usize

@@ -182,10 +182,17 @@ impl<'r> RuleTimes<'r> {
         }
     }
 
-    #[allow(dead_code, reason = "the recurrence set follows")]
-    /// Whether DTSTART is itself a time of the rule.
-    pub(crate) fn names_start(&mut self, budget: &mut Budget) -> bool {
-        self.peek(budget) == Some(self.start)
+    /// Counts DTSTART for COUNT where it is no time of the rule (RFC 5545 §3.3.10: it always is the first).
+    pub(crate) fn count_start(&mut self, budget: &mut Budget) {
+        if self.remaining.is_some() && self.peek(budget) != Some(self.start) {
+            self.take_from_count(1);
+        }
+    }
+
+    /// Whether `time` is a time of the rule. Asked for ascending times.
+    pub(crate) fn names(&mut self, time: i64, budget: &mut Budget) -> bool {
+        self.seek(time, budget);
+        self.peek(budget) == Some(time)
     }
 
     /// The next time without taking it.

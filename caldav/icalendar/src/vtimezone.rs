@@ -27,6 +27,18 @@ const MOST_OBSERVANCES: usize = 400;
 /// Transitions of one VTIMEZONE.
 const MOST_TRANSITIONS: usize = 2_000;
 
+/// The offsets that the observances of a VTIMEZONE lead to, each once.
+pub(crate) fn offsets(component: &Component<'_>) -> Vec<i32> {
+    let mut offsets: Vec<i32> = component
+        .components()
+        .take(MOST_OBSERVANCES)
+        .filter_map(|observance| parse_utc_offset(observance.first("TZOFFSETTO")?.value().trim()))
+        .collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    offsets
+}
+
 impl VtimezoneRules {
     /// Reads the observances; `None` when there is no usable one.
     pub(crate) fn of(component: &Component<'_>) -> Option<Self> {
@@ -80,11 +92,6 @@ impl VtimezoneRules {
         transitions.sort_by_key(|(onset, _)| *onset);
         transitions.dedup_by(|later, earlier| later.0 == earlier.0 || later.1 == earlier.1);
         first.map(|(_, before)| Self { transitions, before, unbounded })
-    }
-
-    /// The offsets that are ever in force.
-    pub(crate) fn offsets(&self) -> impl Iterator<Item = i32> {
-        self.transitions.iter().map(|(_, offset)| *offset)
     }
 
     /// Seconds east of UTC at a Unix time.

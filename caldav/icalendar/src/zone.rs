@@ -1,6 +1,10 @@
 //! Time zones: UTC, IANA, and those that an object defines in a VTIMEZONE.
 
-use crate::{object::Component, vtimezone::VtimezoneRules, windows_zones};
+use crate::{
+    object::Component,
+    vtimezone::{self, VtimezoneRules},
+    windows_zones,
+};
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetComponents, Tz};
 use std::{fmt, rc::Rc};
@@ -58,20 +62,28 @@ impl Zone {
     /// zone: exporters are known to write truncated or outdated rules under these names, and clients go
     /// by the name too. Anything else is what the component says.
     pub fn of_vtimezone(component: &Component<'_>) -> Option<Self> {
-        let rules = VtimezoneRules::of(component);
         let named = component.first("TZID").and_then(|tzid| Self::named(tzid.value()));
-        match (named, rules) {
-            (Some(named), Some(rules)) if named.has_had(rules.offsets()) => Some(named),
-            (_, Some(rules)) => Some(Self::Custom(Rc::new(rules))),
-            (named, None) => named,
+        if let Some(named) = &named
+            && named.has_had(&vtimezone::offsets(component))
+        {
+            return Some(named.clone());
+        }
+        match VtimezoneRules::of(component) {
+            Some(rules) => Some(Self::Custom(Rc::new(rules))),
+            None => named,
         }
     }
 
-    fn has_had(&self, mut offsets: impl Iterator<Item = i32>) -> bool {
-        // Four looks a year over the years that exporters describe; offsets before 1970 do not count.
+    fn has_had(&self, offsets: &[i32]) -> bool {
+        // Four looks a year over the years that exporters describe, the latest first; offsets before 1970 do
+        // not count.
         const QUARTER: i64 = 365 * 86_400 / 4;
-        let known: Vec<i32> = (0..4 * 68).map(|quarter| self.offset(quarter * QUARTER)).collect();
-        offsets.all(|offset| known.contains(&offset))
+        let mut missing = offsets.to_vec();
+        (0..4 * 68).rev().any(|quarter| {
+            let offset = self.offset(quarter * QUARTER);
+            missing.retain(|other| *other != offset);
+            missing.is_empty()
+        })
     }
 
     /// Seconds east of UTC at a Unix time.

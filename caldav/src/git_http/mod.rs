@@ -5,9 +5,12 @@
 //! text, which git shows after `remote:`.
 
 mod repository_access;
-mod request_body;
 
-use crate::{RequestBody, ResponseBody, Service, empty, full, push_policy, realm::User};
+use crate::{
+    RequestBody, ResponseBody, Service, empty, full, push_policy,
+    realm::User,
+    request_body::{Refused, collect},
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -18,15 +21,11 @@ use kalends_store::{
     wire::{self, GitService, Protocol, ReceiveOptions, Reply},
 };
 use repository_access::find_repository;
-use request_body::collect;
 
 /// The largest request for a fetch, inflated: wants and haves, about 50 bytes each.
 const MAX_FETCH_REQUEST: u64 = 16 << 20;
 /// The largest list of references in a push.
 const MAX_PUSH_COMMANDS: u64 = 16 << 20;
-
-/// A refusal: a status, and a line for the person at the other end.
-type Refused = (StatusCode, String);
 
 /// Answers a request below `/git/`.
 pub(crate) async fn handle(

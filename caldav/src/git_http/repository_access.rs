@@ -1,7 +1,6 @@
 //! Who may use which repository.
 
-use super::Refused;
-use crate::{Service, realm::User};
+use crate::{Service, realm::User, request_body::Refused};
 use http::StatusCode;
 use kalends_store::{Error, Repository};
 use percent_encoding::percent_decode_str;

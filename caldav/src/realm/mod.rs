@@ -146,6 +146,11 @@ impl Realm {
         self.configuration().groups.get(name).map(|entry| entry.group.clone())
     }
 
+    /// The names of all groups, sorted.
+    pub fn group_names(&self) -> Vec<String> {
+        self.configuration().groups.keys().cloned().collect()
+    }
+
     /// The groups that a user is a member of, sorted by name.
     pub fn groups_of(&self, user: &str) -> Vec<Group> {
         let configuration = self.configuration();

@@ -1,14 +1,30 @@
 //! What a push to the realm repository must satisfy.
 
 use super::configuration::Configuration;
-use kalends_store::{Error, Objects, PushPolicy, PushedUpdate, Refusal};
+use kalends_store::{Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict};
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+};
 
 /// Examines pushes to the realm: its files are correct, somebody stays administrator, history is kept.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealmRules;
 
 impl PushPolicy for RealmRules {
-    fn check(&self, objects: &dyn Objects, update: &PushedUpdate) -> Result<Result<(), Refusal>, Error> {
+    fn check<'a>(
+        &'a self,
+        objects: &'a dyn Objects,
+        update: &'a PushedUpdate,
+        _pace: &'a Pace,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+        Box::pin(ready(self.examine(objects, update)))
+    }
+}
+
+impl RealmRules {
+    /// Examines one update; the files are small enough to do so at once.
+    pub(super) fn examine(&self, objects: &dyn Objects, update: &PushedUpdate) -> Verdict {
         if update.name != "refs/heads/main" {
             return Ok(Ok(()));
         }

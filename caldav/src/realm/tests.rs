@@ -47,7 +47,7 @@ fn push(realm: &Realm, files: &[(&str, &str)]) -> Result<(), Vec<String>> {
     let commit = commit(&mut transaction, files);
     let old = realm.repository.latest_reference("refs/heads/main");
     let update = PushedUpdate { name: "refs/heads/main".into(), old, new: Some(commit), fast_forward: true };
-    if let Err(refusal) = RealmRules.check(&transaction, &update).unwrap() {
+    if let Err(refusal) = RealmRules.examine(&transaction, &update).unwrap() {
         assert_eq!(refusal.summary, "realm rules");
         return Err(refusal.details);
     }
@@ -247,7 +247,7 @@ fn main_of_the_realm_cannot_be_deleted_and_other_branches_are_free() {
     let realm = realm();
     let check = |name: &str| {
         let update = PushedUpdate { name: name.into(), old: None, new: None, fast_forward: false };
-        RealmRules.check(&realm.repository, &update).unwrap()
+        RealmRules.examine(&realm.repository, &update).unwrap()
     };
     assert!(check("refs/heads/main").unwrap_err().details[0].contains("cannot be deleted"));
     assert_eq!(check("refs/heads/draft"), Ok(()));

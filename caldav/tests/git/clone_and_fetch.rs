@@ -9,14 +9,14 @@ use crate::{
 fn server_with_history(dir: &TempDir) -> (TestServer, Git) {
     let server = TestServer::start();
     let source = Git::init(dir, "source", &server.url("ada", "ada.git"));
-    source.commit("work/lunch.ics", "lunch\n");
-    source.commit("work/dinner.ics", "dinner\n");
+    source.commit("work/lunch.txt", "lunch\n");
+    source.commit("work/dinner.txt", "dinner\n");
     source.run(&["tag", "light"]);
     source.run(&["tag", "-a", "-m", "Version 1", "v1"]);
     source.run(&["checkout", "-q", "-b", "side"]);
-    source.commit("home/party.ics", "party\n");
+    source.commit("home/party.txt", "party\n");
     source.run(&["checkout", "-q", "main"]);
-    source.commit("work/lunch.ics", "late lunch\n");
+    source.commit("work/lunch.txt", "late lunch\n");
     source.run(&["merge", "-q", "-m", "Merge side", "side"]);
     source.run(&["push", "-q", "origin", "--all"]);
     source.run(&["push", "-q", "origin", "--tags"]);
@@ -56,7 +56,7 @@ fn a_clone_has_everything_in_every_protocol_version() {
             source.run(&["rev-parse", "main", "v1", "light"])
         );
         assert_eq!(clone.run(&["symbolic-ref", "refs/remotes/origin/HEAD"]), "refs/remotes/origin/main");
-        assert_eq!(std::fs::read_to_string(clone.directory.join("work/lunch.ics")).unwrap(), "late lunch\n");
+        assert_eq!(std::fs::read_to_string(clone.directory.join("work/lunch.txt")).unwrap(), "late lunch\n");
     }
 }
 
@@ -65,15 +65,15 @@ fn an_incremental_fetch_brings_what_is_new_and_little_else() {
     let dir = TempDir::new();
     let (server, source) = server_with_history(&dir);
     for number in 0..200 {
-        source.write(&format!("work/event-{number}.ics"), &format!("event {number}\n"));
+        source.write(&format!("work/event-{number}.txt"), &format!("event {number}\n"));
     }
-    source.commit("work/more.ics", "more\n");
+    source.commit("work/more.txt", "more\n");
     source.run(&["push", "-q", "origin", "main"]);
     for version in ["0", "2"] {
         let option = format!("protocol.version={version}");
         let clone = Git::clone(&dir, &format!("clone{version}"), &server.url("ada", "ada"), &["-c", &option]);
         let before = clone.objects();
-        let tip = source.commit(&format!("work/event-{version}.ics"), &format!("moved {version}\n"));
+        let tip = source.commit(&format!("work/event-{version}.txt"), &format!("moved {version}\n"));
         source.run(&["push", "-q", "origin", "main"]);
         let said = clone.run(&["fetch", "--progress", "origin"]);
         // A commit, two trees, a blob.
@@ -201,10 +201,10 @@ fn a_partial_clone_gets_blobs_when_it_needs_them() {
             let here = clone.objects().len();
             assert!(here < source.objects().len(), "{filter}: {here}");
             clone.run(&["checkout", "-q", "main"]);
-            assert_eq!(std::fs::read_to_string(clone.directory.join("home/party.ics")).unwrap(), "party\n");
-            assert!(clone.run(&["log", "--stat"]).contains("dinner.ics"));
+            assert_eq!(std::fs::read_to_string(clone.directory.join("home/party.txt")).unwrap(), "party\n");
+            assert!(clone.run(&["log", "--stat"]).contains("dinner.txt"));
             clone.run(&["fsck"]);
-            source.commit("work/new.ics", &name);
+            source.commit("work/new.txt", &name);
             source.run(&["push", "-q", "origin", "main"]);
             clone.run(&["pull", "-q", "--ff-only"]);
             clone.run(&["fsck"]);

@@ -73,7 +73,7 @@ impl TestServer {
                 realm.set_password(user, "a-secret").unwrap();
                 make_empty(&store.repository(user).unwrap());
             }
-            let options = ServiceOptions { hostname: "localhost".into() };
+            let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
             let service = Service::new(store.clone(), realm, options);
             for stream in listener.incoming() {
                 todo.try_iter().for_each(|job| job(&store));

@@ -1,6 +1,7 @@
 //! Stock git pushes.
 
 use crate::{
+    calendar_rules::event,
     http_server::TestServer,
     working_copy::{Git, TempDir},
 };
@@ -156,7 +157,7 @@ fn ten_thousand_files_are_pushed_and_cloned() {
     let git = Git::init(&dir, "work", &server.url("ada", "ada.git"));
     let mut script = String::new();
     for number in 0..10_000 {
-        let content = format!("BEGIN:VEVENT\nUID:{number}\nEND:VEVENT\n");
+        let content = event(&number.to_string());
         script += &format!("blob\nmark :{}\ndata {}\n{content}\n", number + 1, content.len());
     }
     script += "commit refs/heads/main\ncommitter A <a@example.org> 1700000000 +0000\ndata 3\nAll\n";
@@ -167,7 +168,7 @@ fn ten_thousand_files_are_pushed_and_cloned() {
     let said = git.run(&["push", "--progress", "origin", "main"]);
     assert!(said.contains("remote: Indexing objects: 100% (10003/10003), done."), "{said}");
     git.run(&["checkout", "-q", "main"]);
-    git.commit("work/17.ics", "changed\n");
+    git.commit("work/17.ics", &event("seventeen"));
     git.run(&["push", "-q", "origin", "main"]);
     let clone = Git::clone(&dir, "clone", &server.url("ada", "ada.git"), &[]);
     clone.fsck();

@@ -120,6 +120,40 @@ impl AdoptedPack {
         self.read(start, end - start)
     }
 
+    /// The CRC-32 that the index has of the entry at a position.
+    pub(crate) fn crc32(&self, position: PackPosition) -> Result<Option<u32>, Error> {
+        let index = self.index()?;
+        let at = index.by_offset.get(position.0 as usize);
+        Ok(at.and_then(|at| index.file.crc32_at_index(*at)))
+    }
+
+    /// Checks that the index is whole, and that of a pack with so many objects and this checksum.
+    pub(crate) fn verify_index(&self, objects: u32, pack_checksum: &ObjectId) -> Result<(), Error> {
+        let malformed = |what: &str| Err(Error::Malformed(format!("its index {what}")));
+        let index = self.index()?;
+        if index.file.num_objects() != objects {
+            return malformed(&format!("has {} objects, and it has {objects}", index.file.num_objects()));
+        }
+        if index.file.pack_checksum() != *pack_checksum {
+            return malformed("is that of another pack");
+        }
+        let ids = (0..index.file.num_objects()).map(|at| index.file.oid_at_index(at));
+        if !ids.is_sorted_by(|a, b| a < b) {
+            return malformed("is not sorted");
+        }
+        for at in 0..index.file.num_objects() {
+            if index.file.lookup(index.file.oid_at_index(at)) != Some(at) {
+                return malformed("does not find all of its objects");
+            }
+        }
+        match index.by_offset.first() {
+            Some(first) if index.file.pack_offset_at_index(*first) != 12 => {
+                malformed("misses the first entry of the pack")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The header of the entry at a position.
     pub(crate) fn header(&self, position: PackPosition) -> Result<EntryHeader, Error> {
         let (start, end) = self.range(position)?;

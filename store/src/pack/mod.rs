@@ -14,12 +14,12 @@ mod scan;
 mod test_pack;
 mod writer;
 
+pub use pace::Pace;
 pub use receive::PackLimits;
 
 pub(crate) use completion::complete;
 pub(crate) use links::LinkCheck;
 pub(crate) use object_check::check_object;
-pub(crate) use pace::Pace;
 pub(crate) use pack_index::encode_index;
 pub(crate) use receive::{ReceiveStage, ReceivedPack, read_pack};
 pub(crate) use writer::{PackEncoder, PackOptions};

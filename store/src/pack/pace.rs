@@ -6,8 +6,8 @@ use std::{cell::Cell, future::poll_fn, task::Poll};
 const QUANTUM: u64 = 1 << 20;
 
 /// Counts work, and yields to the executor from time to time.
-#[derive(Default)]
-pub(crate) struct Pace {
+#[derive(Debug, Default)]
+pub struct Pace {
     spent: Cell<u64>,
     never_yields: bool,
 }
@@ -20,7 +20,7 @@ impl Pace {
 
     /// Accounts for `cost` (about one a byte that is hashed or inflated), and yields when it is time.
     /// Returns whether it did.
-    pub(crate) async fn spend(&self, cost: u64) -> bool {
+    pub async fn spend(&self, cost: u64) -> bool {
         let spent = self.spent.get().saturating_add(cost);
         if spent < QUANTUM || self.never_yields {
             self.spent.set(spent);

@@ -1,6 +1,11 @@
 //! Writing packs: entries are copied as they are stored wherever the receiver can use them so.
 
-use crate::{EncodedEntry, Error, Objects, Repository, objects::entry::encode_whole};
+use crate::{
+    EncodedEntry, Error, Objects, Repository,
+    objects::entry::encode_whole,
+    pack::{encode_index, pack_index::IndexEntry},
+};
+use flate2::Crc;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use gix_pack::data::entry::Header;
@@ -55,6 +60,8 @@ pub(crate) struct PackEncoder<'a> {
     offset: u64,
     hasher: Sha1,
     statistics: PackStatistics,
+    /// The entries so far, when an index is wanted.
+    index: Option<Vec<IndexEntry>>,
 }
 
 impl<'a> PackEncoder<'a> {
@@ -74,7 +81,23 @@ impl<'a> PackEncoder<'a> {
             offset: 0,
             hasher: Sha1::new(),
             statistics: PackStatistics::default(),
+            index: None,
         })
+    }
+
+    /// Also makes the index of the pack; 64 bytes an object more.
+    pub(crate) fn with_index(mut self) -> Self {
+        self.index = Some(Vec::with_capacity(self.offsets.len()));
+        self
+    }
+
+    fn note(&mut self, id: &ObjectId, entry: &[&[u8]]) {
+        self.offsets.insert(*id, self.offset);
+        if let Some(index) = &mut self.index {
+            let mut crc = Crc::new();
+            entry.iter().for_each(|part| crc.update(part));
+            index.push(IndexEntry { id: *id, offset: self.offset, crc32: crc.sum() });
+        }
     }
 
     fn emit(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -124,8 +147,9 @@ impl<'a> PackEncoder<'a> {
     }
 
     fn copy(&mut self, id: &ObjectId, header: Header, entry: &EncodedEntry, out: &mut Vec<u8>) {
-        self.offsets.insert(*id, self.offset);
-        self.emit(&encode_header(header, entry.inflated_size), out);
+        let start = encode_header(header, entry.inflated_size);
+        self.note(id, &[&start, &entry.zlib]);
+        self.emit(&start, out);
         self.emit(&entry.zlib, out);
         self.statistics.total += 1;
         self.statistics.reused += 1;
@@ -138,8 +162,9 @@ impl<'a> PackEncoder<'a> {
     /// Appends an object whole whose stored form the receiver cannot use.
     fn encode(&mut self, id: &ObjectId, out: &mut Vec<u8>) -> Result<(), Error> {
         let object = self.repository.object(id)?;
-        self.offsets.insert(*id, self.offset);
-        self.emit(&encode_whole(object.kind, &object.data), out);
+        let entry = encode_whole(object.kind, &object.data);
+        self.note(id, &[&entry]);
+        self.emit(&entry, out);
         self.statistics.total += 1;
         Ok(())
     }
@@ -148,5 +173,13 @@ impl<'a> PackEncoder<'a> {
     pub(crate) fn end(self, out: &mut Vec<u8>) -> PackStatistics {
         out.extend_from_slice(&self.hasher.finalize());
         self.statistics
+    }
+
+    /// Appends the trailer, and gives the pack's checksum and the index that was wanted.
+    pub(crate) fn end_with_index(self, out: &mut Vec<u8>) -> Result<(ObjectId, Vec<u8>), Error> {
+        let checksum = ObjectId::Sha1(self.hasher.finalize().into());
+        out.extend_from_slice(checksum.as_slice());
+        let index = encode_index(&mut self.index.unwrap_or_default(), &checksum)?;
+        Ok((checksum, index))
     }
 }

@@ -11,6 +11,7 @@ mod fetch_request;
 mod filter;
 mod full_pack;
 mod output;
+mod packed_refs;
 mod pkt_line;
 mod progress;
 mod push_request;
@@ -21,8 +22,9 @@ mod sideband;
 mod upload_pack;
 
 pub use advertisement::advertise;
-pub use full_pack::write_full_pack;
+pub use full_pack::{FullPack, write_full_pack};
 pub use output::Reply;
+pub use packed_refs::packed_refs;
 pub use receive_pack::{ReceiveOptions, receive_pack};
 pub use upload_pack::upload_pack;
 

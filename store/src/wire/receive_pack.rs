@@ -304,7 +304,7 @@ impl<'a> Push<'a> {
             }
         }
         let update = PushedUpdate { name: name.clone(), old: command.old, new: command.new, fast_forward };
-        match policy.check(transaction, &update) {
+        match policy.check(transaction, &update, &self.pace).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => {
                 for line in &refusal.details {

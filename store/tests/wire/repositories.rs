@@ -4,12 +4,13 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use kalends_block_backend::MemoryDevice;
 use kalends_store::{
-    EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, PushPolicy, PushedUpdate, ReferenceUpdate,
-    Refusal, Repository, Store, TreeEdit,
+    EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
+    ReferenceUpdate, Repository, Store, TreeEdit, Verdict,
     wire::{ReceiveOptions, Reply, receive_pack, write_full_pack},
 };
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
@@ -74,11 +75,16 @@ pub(crate) fn whole(mut reply: Reply) -> Vec<u8> {
 }
 
 /// A policy without rules.
-pub(crate) struct AllowAll;
+struct AllowAll;
 
 impl PushPolicy for AllowAll {
-    fn check(&self, _: &dyn Objects, _: &PushedUpdate) -> Result<Result<(), Refusal>, Error> {
-        Ok(Ok(()))
+    fn check<'a>(
+        &'a self,
+        _: &'a dyn Objects,
+        _: &'a PushedUpdate,
+        _: &'a Pace,
+    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+        Box::pin(std::future::ready(Ok(Ok(()))))
     }
 }
 

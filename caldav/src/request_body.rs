@@ -1,12 +1,14 @@
 //! Request bodies: collected, inflated, bounded.
 
-use super::Refused;
 use crate::RequestBody;
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use std::io::{self, Write};
+
+/// A refusal: a status, and a line for the person at the other end.
+pub(crate) type Refused = (StatusCode, String);
 
 /// A buffer that takes so many bytes and no more.
 struct Bounded {
@@ -37,7 +39,7 @@ enum Sink {
 ///
 /// # Errors
 /// 413 beyond `limit` bytes (inflated), 415 for another encoding, 400 when it breaks off or is damaged.
-pub(super) async fn collect(request: Request<RequestBody>, limit: u64) -> Result<Bytes, Refused> {
+pub(crate) async fn collect(request: Request<RequestBody>, limit: u64) -> Result<Bytes, Refused> {
     let (parts, mut body) = request.into_parts();
     let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, format!("the request is larger than {limit} bytes"));
     let length =

@@ -1,0 +1,6 @@
+//! The commands that work on a device without a server: `fsck`, `export`, `passwd`.
+
+mod devices;
+mod export;
+mod fsck;
+mod passwd;
