@@ -4,7 +4,6 @@ mod command_line;
 mod device;
 mod export;
 mod fsck;
-mod handler;
 mod passwd;
 mod prompt;
 mod serve;

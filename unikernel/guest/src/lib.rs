@@ -1,29 +1,28 @@
 //! Kalends as a guest: the same service over the devices that a tender or a virtual machine gives.
 
+mod command_line;
+mod console_log;
+mod idle;
+mod interface;
+mod serve;
 mod storage;
 
 use kalends_nolibc::exit;
 
 /// Runs the guest; the result is its exit status.
 pub fn run(command_line: &str) -> u8 {
-    match serve(command_line) {
+    let options = match command_line::parse(command_line) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("kalends: {error}");
+            return exit::USAGE;
+        }
+    };
+    match serve::serve(&options) {
         Ok(()) => exit::SUCCESS,
         Err(error) => {
             eprintln!("kalends: {error}");
             exit::FAILURE
         }
     }
-}
-
-fn serve(command_line: &str) -> Result<(), String> {
-    println!("command line {command_line:?}");
-    let device = storage::open()?;
-    let store = kalends_store::Store::open(device).map_err(|e| e.to_string())?;
-    println!("repositories {:?} {:?}", store.repositories(), std::time::SystemTime::now());
-    let realm = kalends_caldav::realm::Realm::open(store.clone()).map_err(|e| e.to_string())?;
-    println!("{:?}", realm.user_names());
-    realm.set_password("ada", "a secret word").map_err(|e| e.to_string())?;
-    store.close().map_err(|e| e.to_string())?;
-    println!("{:?}", kalends_nolibc::memory_use());
-    Ok(())
 }
