@@ -52,7 +52,12 @@ fn exchange(pair: &mut Pair, server: IpAddr, size: usize) {
         };
         let (received_up, received_down) = join(serve, ask).await;
         assert!(received_up == up, "the server got other bytes: {} of {}", received_up.len(), up.len());
-        assert!(received_down == down, "the client got other bytes: {} of {}", received_down.len(), down.len());
+        assert!(
+            received_down == down,
+            "the client got other bytes: {} of {}",
+            received_down.len(),
+            down.len()
+        );
     });
 }
 

@@ -72,7 +72,8 @@ impl Core {
         self.interface.routes_mut().remove_default_ipv4_route();
         let Some((address, gateway)) = address else { return };
         self.add_address(IpCidr::Ipv4(address));
-        if let Some(gateway) = gateway.filter(|gateway| !gateway.is_unspecified() && !gateway.is_multicast()) {
+        if let Some(gateway) = gateway.filter(|gateway| !gateway.is_unspecified() && !gateway.is_multicast())
+        {
             // The table has room for one default route of each version from each source.
             let _ = self.interface.routes_mut().add_default_ipv4_route(gateway);
         }

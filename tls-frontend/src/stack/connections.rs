@@ -148,7 +148,9 @@ impl Core {
             let Some(closing) = self.connections.closing.pop_front() else { break };
             let Closing { tuple, handle, deadline } = closing;
             let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-            while socket.can_recv() && socket.recv(|data| (data.len(), data.len())).is_ok_and(|read| read > 0) {}
+            while socket.can_recv() && socket.recv(|data| (data.len(), data.len())).is_ok_and(|read| read > 0)
+            {
+            }
             match socket.state() {
                 // Without its ends it has nothing to send any more, not even a reset.
                 State::Closed if socket.remote_endpoint().is_none() || self.now >= deadline => {

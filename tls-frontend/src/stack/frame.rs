@@ -1,8 +1,8 @@
 //! What the stack looks for in a frame before smoltcp gets it.
 
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, Icmpv6Message, Icmpv6Packet, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet,
-    Ipv6Packet, TcpPacket,
+    EthernetFrame, EthernetProtocol, Icmpv6Message, Icmpv6Packet, IpAddress, IpEndpoint, IpProtocol,
+    Ipv4Packet, Ipv6Packet, TcpPacket,
 };
 
 /// The two ends of a connection.
@@ -38,7 +38,9 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
             match packet.next_header() {
                 // A connection is with one host (RFC 1122 §4.2.3.10).
                 IpProtocol::Tcp if group => Inspected::Refused,
-                IpProtocol::Tcp => opening(packet.dst_addr().into(), packet.src_addr().into(), packet.payload()),
+                IpProtocol::Tcp => {
+                    opening(packet.dst_addr().into(), packet.src_addr().into(), packet.payload())
+                }
                 _ => Inspected::Other,
             }
         }

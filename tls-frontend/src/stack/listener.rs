@@ -6,10 +6,7 @@ use super::{
     stream::TcpStream,
 };
 use crate::network::Listener;
-use smoltcp::{
-    iface::SocketHandle,
-    wire::IpEndpoint,
-};
+use smoltcp::{iface::SocketHandle, wire::IpEndpoint};
 use std::{
     collections::{HashMap, VecDeque},
     io,

@@ -118,7 +118,9 @@ impl<D: PacketDevice> Stack<D> {
             let until = self.turn();
             // Whoever wakes from here on ends the wait.
             signal.waiting.store(true, Ordering::SeqCst);
-            if !signal.woken.load(Ordering::SeqCst) && until.is_none_or(|until| until > self.shared.clock.now()) {
+            if !signal.woken.load(Ordering::SeqCst)
+                && until.is_none_or(|until| until > self.shared.clock.now())
+            {
                 idle.wait(until);
             }
             signal.waiting.store(false, Ordering::SeqCst);

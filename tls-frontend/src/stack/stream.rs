@@ -1,10 +1,6 @@
 //! Connections as the program has them.
 
-use super::{
-    core::Core,
-    frame::Tuple,
-    network::Shared,
-};
+use super::{core::Core, frame::Tuple, network::Shared};
 use futures_util::io::{AsyncRead, AsyncWrite};
 use smoltcp::{
     iface::SocketHandle,

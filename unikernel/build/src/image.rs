@@ -83,7 +83,7 @@ fn link_options(workspace: &Path, libraries: &Path, options: &Options) -> Result
         "link-arg=--gc-sections",
         "link-arg=--build-id=none",
         "link-arg=--no-eh-frame-hdr",
-        "link-arg=--orphan-handling=warn",
+        "link-arg=--orphan-handling=error",
         "link-arg=-z",
         "link-arg=norelro",
     ] {

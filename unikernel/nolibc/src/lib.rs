@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod exit;
 mod heap;
+mod one_thread;
 pub mod platform;
 mod processor;
 pub mod random;

@@ -7,6 +7,7 @@
 
 use crate::{
     exit,
+    one_thread::OneThread,
     platform::{Current, Platform},
     processor,
 };
@@ -14,7 +15,7 @@ use chacha20::{
     ChaCha20Legacy,
     cipher::{KeyIvInit, StreamCipher},
 };
-use std::{cell::UnsafeCell, mem};
+use std::{cell::RefCell, mem};
 
 const KEY: usize = 32;
 
@@ -45,12 +46,7 @@ impl Generator {
     }
 }
 
-struct Shared(UnsafeCell<Option<Generator>>);
-
-// SAFETY: a guest has one thread, and interrupt handlers ask for no random bytes.
-unsafe impl Sync for Shared {}
-
-static GENERATOR: Shared = Shared(UnsafeCell::new(None));
+static GENERATOR: OneThread<RefCell<Option<Generator>>> = OneThread::new(RefCell::new(None));
 
 /// Seeds the guest's generator, or stops the guest: without entropy no TLS key is secret.
 pub(crate) fn seed() {
@@ -76,15 +72,13 @@ pub(crate) fn seed() {
             ),
         );
     }
-    // SAFETY: one thread, and no other reference lives.
-    unsafe { *GENERATOR.0.get() = Some(Generator::new(seed)) };
+    GENERATOR.replace(Some(Generator::new(seed)));
 }
 
 /// Fills `bytes` from the guest's generator.
 pub fn fill(bytes: &mut [u8]) {
     let fresh = processor::random_word().unwrap_or(0);
-    // SAFETY: one thread, and `fill` calls nothing that asks for random bytes.
-    match unsafe { &mut *GENERATOR.0.get() } {
+    match &mut *GENERATOR.borrow_mut() {
         Some(generator) => generator.fill(bytes, fresh),
         None => {
             exit::stop(exit::NO_ENTROPY, format_args!("bug: random bytes were asked for before the start"))

@@ -2,6 +2,7 @@
 
 pub mod hvt;
 pub mod spt;
+pub mod virtio;
 
 mod x86;
 
@@ -12,7 +13,7 @@ use std::{fmt, ops::Range, time::Duration};
 pub type Current = hvt::Hvt;
 /// The platform that this guest is built for.
 #[cfg(all(feature = "virtio", not(feature = "hvt")))]
-pub type Current = spt::Spt;
+pub type Current = virtio::Virtio;
 /// The platform that this guest is built for.
 #[cfg(not(any(feature = "hvt", feature = "virtio")))]
 pub type Current = spt::Spt;

@@ -17,6 +17,7 @@ pub mod thread;
 pub mod time;
 pub mod unwind;
 
+use crate::one_thread::OneThread;
 use std::{
     cell::Cell,
     ffi::{c_char, c_int},
@@ -31,22 +32,17 @@ pub(crate) const ERANGE: c_int = 34;
 pub(crate) const ENOSYS: c_int = 38;
 pub(crate) const ETIMEDOUT: c_int = 110;
 
-struct Errno(Cell<c_int>);
-
-// SAFETY: a guest has one thread.
-unsafe impl Sync for Errno {}
-
-static ERRNO: Errno = Errno(Cell::new(0));
+static ERRNO: OneThread<Cell<c_int>> = OneThread::new(Cell::new(0));
 
 /// Sets `errno` and gives -1.
 pub(crate) fn fail(errno: c_int) -> c_int {
-    ERRNO.0.set(errno);
+    ERRNO.set(errno);
     -1
 }
 
 #[cfg_attr(any(feature = "spt", feature = "hvt", feature = "virtio"), unsafe(no_mangle))]
 pub extern "C" fn __errno_location() -> *mut c_int {
-    ERRNO.0.as_ptr()
+    ERRNO.as_ptr()
 }
 
 /// `std` prints "error N" where the text is unknown; the texts of a whole libc are not worth their place.

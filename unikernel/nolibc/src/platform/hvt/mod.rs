@@ -15,13 +15,14 @@ use super::{
     Attached, Platform,
     x86::{self, clock::CycleClock},
 };
+use crate::one_thread::OneThread;
 use crate::solo5::manifest::{Entry, Kind, Manifest};
 use std::{ops::Range, time::Duration};
 
 /// The platform.
 pub struct Hvt;
 
-static CLOCK: CycleClock = CycleClock::new();
+static CLOCK: OneThread<CycleClock> = OneThread::new(CycleClock::new());
 
 /// Without a deadline the tender still wants one.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -55,7 +56,7 @@ impl Platform for Hvt {
     }
 
     fn wall() -> Duration {
-        CLOCK.wall(hypercall::wall_time)
+        CLOCK.wall(|_| hypercall::wall_time())
     }
 
     fn host_entropy(_bytes: &mut [u8]) -> bool {

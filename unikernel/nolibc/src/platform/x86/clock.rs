@@ -11,9 +11,6 @@ pub(in crate::platform) struct CycleClock {
     wall: Cell<WallReading>,
 }
 
-// SAFETY: a guest has one thread, and interrupt handlers do not ask for the time.
-unsafe impl Sync for CycleClock {}
-
 #[derive(Clone, Copy)]
 struct WallReading {
     wall: Duration,
@@ -40,15 +37,19 @@ impl CycleClock {
         elapsed(cycles().saturating_sub(self.start.get()), self.scale.get())
     }
 
-    /// The wall time, which `read` gives when the last reading is old.
-    pub(in crate::platform) fn wall(&self, read: impl FnOnce() -> Duration) -> Duration {
+    /// The wall time. When the last reading is old, `read` gives a better one from the estimate that it has
+    /// led to.
+    pub(in crate::platform) fn wall(&self, read: impl FnOnce(Duration) -> Duration) -> Duration {
         let now = self.monotonic();
-        let mut reading = self.wall.get();
-        if now.saturating_sub(reading.taken) > READING_AGE {
-            reading = WallReading { wall: read(), taken: now };
-            self.wall.set(reading);
+        let reading = self.wall.get();
+        let age = now.saturating_sub(reading.taken);
+        let estimate = reading.wall + age;
+        if age <= READING_AGE {
+            return estimate;
         }
-        reading.wall + now.saturating_sub(reading.taken)
+        let wall = read(estimate);
+        self.wall.set(WallReading { wall, taken: now });
+        wall
     }
 }
 
@@ -57,7 +58,7 @@ fn scale(hertz: u64) -> u64 {
 }
 
 fn elapsed(cycles: u64, scale: u64) -> Duration {
-    let nanoseconds = u128::from(cycles) * u128::from(scale) >> 32;
+    let nanoseconds = (u128::from(cycles) * u128::from(scale)) >> 32;
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }
 
@@ -77,8 +78,8 @@ mod tests {
     fn wall_time_goes_on_between_readings() {
         let clock = CycleClock::new();
         clock.begin(1_000_000_000, Duration::from_secs(1000));
-        let first = clock.wall(|| panic!("the reading is fresh"));
+        let first = clock.wall(|_| panic!("the reading is fresh"));
         assert!(first >= Duration::from_secs(1000));
-        assert!(clock.wall(|| panic!("the reading is fresh")) >= first);
+        assert!(clock.wall(|_| panic!("the reading is fresh")) >= first);
     }
 }
