@@ -60,9 +60,21 @@ impl Change {
 
     /// Writes a file. Missing directories are made.
     pub fn write(&mut self, path: &[&[u8]], data: impl Into<Bytes>) -> Result<ObjectId, Error> {
-        let id = self.transaction.insert(Kind::Blob, data)?;
+        let id = self.insert(data)?;
         self.place(path, Some((EntryKind::Blob, id)));
         Ok(id)
+    }
+
+    /// Adds a file's content, for [`place`](Self::place).
+    pub fn insert(&mut self, data: impl Into<Bytes>) -> Result<ObjectId, Error> {
+        self.transaction.insert(Kind::Blob, data)
+    }
+
+    /// Adds a directory of one file, for [`place`](Self::place).
+    pub fn insert_directory(&mut self, name: &[u8], data: impl Into<Bytes>) -> Result<ObjectId, Error> {
+        let file = self.insert(data)?;
+        let entry = Some((EntryKind::Blob, file));
+        self.transaction.edit_tree(None, &[TreeEdit { name: name.to_vec(), entry }])
     }
 
     /// Puts an object that exists already (a file or a directory) at a path, or removes what is there.

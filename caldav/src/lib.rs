@@ -9,12 +9,14 @@ mod collection;
 mod collection_cache;
 mod dav;
 mod git_http;
+mod give_way;
 mod index;
 mod push_policy;
 pub mod realm;
 mod request_body;
 mod service;
 mod snapshot;
+mod stored_object;
 mod web;
 
 pub use body::{BodyError, RequestBody, ResponseBody, empty, full};

@@ -95,7 +95,8 @@ impl<'a> Snapshot<'a> {
         self.objects
     }
 
-    /// The directory at the root: a calendar home, so no calendar itself.
+    /// The directory at the root. Whatever is in it, it is no calendar: there could be no calendars in it
+    /// (RFC 4791 §4.2).
     pub(crate) fn root(&self) -> Result<Rc<Directory>, Error> {
         match self.root {
             Some(id) => {
@@ -103,9 +104,9 @@ impl<'a> Snapshot<'a> {
                 if !directory.collection.is_calendar() {
                     return Ok(directory);
                 }
-                let mut home = (*directory).clone();
-                Rc::make_mut(&mut home.collection).kind = CollectionKind::Collection;
-                Ok(Rc::new(home))
+                let kind = CollectionKind::Collection;
+                let collection = Rc::new(Collection { kind, ..(*directory.collection).clone() });
+                Ok(Rc::new(Directory { id, tree: directory.tree.clone(), collection }))
             }
             None => Ok(Rc::new(Directory {
                 id: Tree::default().id()?,

@@ -1,1 +1,15 @@
-//! Skeleton.
+//! What the interoperability, crash and load tests need: the real program as a process, stock clients
+//! around it, and calendars that look like people's.
+
+pub mod client;
+pub mod curl;
+pub mod event;
+pub mod python;
+pub mod server;
+pub mod temporary;
+pub mod working_copy;
+
+pub use curl::{Curl, Response};
+pub use server::Server;
+pub use temporary::TemporaryDirectory;
+pub use working_copy::WorkingCopy;

@@ -32,7 +32,7 @@ pub mod wire;
 pub use check::{CheckSummary, Finding, Severity, check_device};
 pub use core::OpenOptions;
 pub use error::Error;
-pub use gix_hash::ObjectId;
+pub use gix_hash::{ObjectId, oid};
 pub use gix_object::Kind;
 pub use gix_object::tree::{EntryKind, EntryMode};
 pub use object::{EncodedEntry, Object, ObjectHeader, Objects};

@@ -47,6 +47,16 @@ impl Home {
         Ok(Self { owner: owner.into(), repository, collections: service.collections.clone(), root })
     }
 
+    /// The home at its newest submitted commit, durable or not: what the next change builds on. It is that
+    /// only until the next `await`.
+    pub(crate) fn latest(&self) -> Result<Self, Error> {
+        let root = match self.repository.latest_reference(self.repository.head()) {
+            Some(commit) => Some(self.repository.tree_of_commit(&commit)?),
+            None => None,
+        };
+        Ok(Self { root, ..self.clone() })
+    }
+
     /// The home as directories and files.
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
         Snapshot::new(&self.repository, &self.collections, self.root)

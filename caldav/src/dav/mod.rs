@@ -74,7 +74,7 @@ async fn route(
 ) -> Result<Response<ResponseBody>, DavError> {
     let location = Location::parse(request.uri().path())?;
     match request.method().as_str() {
-        "OPTIONS" => method::options(&location),
+        "OPTIONS" => method::options(service, user, &location),
         "GET" | "HEAD" => method::get(service, user, &location, &request),
         "PUT" => method::put(service, user, &location, request).await,
         "DELETE" => method::delete(service, user, &location, &request).await,
@@ -84,7 +84,7 @@ async fn route(
         "PROPFIND" => properties::propfind(service, user, &location, request).await,
         "PROPPATCH" => properties::proppatch(service, user, &location, request).await,
         "REPORT" => report::report(service, user, &location, request).await,
-        _ => method::not_allowed(&location, request.method()),
+        _ => method::not_allowed(service, user, &location, request.method()),
     }
 }
 

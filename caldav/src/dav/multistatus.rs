@@ -4,7 +4,7 @@ use super::{
     error::DavError,
     xml_writer::{DECLARATIONS, PROLOGUE, tagged},
 };
-use crate::ResponseBody;
+use crate::{ResponseBody, give_way::give_way};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -13,6 +13,8 @@ use http_body_util::StreamBody;
 
 /// Bytes that are collected before they are sent.
 const CHUNK: usize = 32 << 10;
+/// Calls of `next` after which other requests get their turn: it may search long for what to append.
+const PAUSE: usize = 16;
 
 /// A multistatus response whose elements `next` appends: one or a few `D:response` at each call, false when
 /// there are no more. `end` is appended before the end tag, such as a `D:sync-token`.
@@ -25,7 +27,10 @@ pub(crate) fn response(
     let start = format!("{PROLOGUE}<D:multistatus{DECLARATIONS}>\n");
     let chunks = stream::unfold(Some((start, next, end)), |state| async move {
         let (mut chunk, mut next, end) = state?;
-        loop {
+        for call in 1.. {
+            if call % PAUSE == 0 {
+                give_way().await;
+            }
             if !next(&mut chunk) {
                 chunk.push_str(&end);
                 chunk.push_str("</D:multistatus>\n");
@@ -36,6 +41,7 @@ pub(crate) fn response(
                 return Some((Ok(Frame::data(Bytes::from(chunk))), Some((empty, next, end))));
             }
         }
+        None
     });
     let body: ResponseBody = Box::pin(StreamBody::new(chunks));
     let mut response = Response::new(body);
@@ -89,6 +95,21 @@ mod tests {
     use http_body_util::BodyExt;
 
     #[test]
+    fn a_search_for_what_to_append_gives_way() {
+        let mut left = 1000;
+        let next = move |_: &mut String| {
+            left -= 1;
+            left > 0
+        };
+        let mut body = response(next, String::new()).into_body();
+        let mut turns = 0;
+        while body.frame().now_or_never().is_none() {
+            turns += 1;
+        }
+        assert!(turns >= 1000 / PAUSE, "{turns}");
+    }
+
+    #[test]
     fn long_bodies_come_in_pieces_and_read_as_one_document() {
         let mut left = 2000;
         let next = move |out: &mut String| {
@@ -98,8 +119,12 @@ mod tests {
         };
         let mut body = response(next, "<D:sync-token>x</D:sync-token>".into()).into_body();
         let (mut all, mut pieces) = (Vec::new(), 0);
-        while let Some(frame) = body.frame().now_or_never().unwrap() {
-            all.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        loop {
+            match body.frame().now_or_never() {
+                Some(Some(frame)) => all.extend_from_slice(&frame.unwrap().into_data().unwrap()),
+                Some(None) => break,
+                None => continue,
+            }
             pieces += 1;
         }
         assert!(pieces > 3);

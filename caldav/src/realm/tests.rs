@@ -2,7 +2,7 @@ use super::*;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::header;
 use kalends_block_backend::MemoryDevice;
-use kalends_store::{FormatOptions, PushPolicy, PushedUpdate, Transaction};
+use kalends_store::{FormatOptions, PushedUpdate, Transaction};
 
 /// A hash within bounds that no password is known for.
 pub(super) const HASH: &str =

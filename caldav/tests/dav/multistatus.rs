@@ -29,7 +29,10 @@ impl Xml {
                     let (namespace, local) = reader.resolver().resolve_element(start.name());
                     let local = local.into_inner();
                     let name = match namespace {
-                        ResolveResult::Bound(namespace) => format!("{{{}}}{local}", namespace.0),
+                        ResolveResult::Bound(namespace) => {
+                            let namespace = quick_xml::escape::unescape(namespace.0).unwrap();
+                            format!("{{{namespace}}}{local}")
+                        }
                         ResolveResult::Unbound => local.to_owned(),
                         ResolveResult::Unknown(prefix) => panic!("{prefix:?} is not declared"),
                     };

@@ -37,20 +37,39 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) struct Server {
     pub(crate) service: Service,
     pub(crate) store: Store,
+    device: Rc<MemoryDevice>,
 }
 
 impl Server {
     /// A service on a device of 64 MiB.
     pub(crate) fn new() -> Self {
-        let device = Rc::new(MemoryDevice::new(64 << 20));
-        let store = Store::format(device, &FormatOptions::default()).unwrap();
+        Self::on_device_of(64 << 20)
+    }
+
+    /// A service on a device of so many bytes.
+    pub(crate) fn on_device_of(bytes: usize) -> Self {
+        let device = Rc::new(MemoryDevice::new(bytes));
+        let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
         let realm = Realm::open(store.clone()).unwrap();
         for user in ["ada", "bob"] {
             realm.set_password(user, "a-secret").unwrap();
         }
+        Self::over(device, store, realm)
+    }
+
+    fn over(device: Rc<MemoryDevice>, store: Store, realm: Realm) -> Self {
         let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
         let service = Service::new(store.clone(), realm, options);
-        Self { service, store }
+        Self { service, store, device }
+    }
+
+    /// The service after a restart: nothing is left but what is on the device.
+    pub(crate) fn reopened(self) -> Self {
+        self.store.close().unwrap();
+        drop((self.service, self.store));
+        let store = Store::open(self.device.clone()).unwrap();
+        let realm = Realm::open(store.clone()).unwrap();
+        Self::over(self.device, store, realm)
     }
 
     /// One request by `user`, with the credentials of `user`.

@@ -1,5 +1,6 @@
 //! Trees, kept encoded, with an index of their entries.
 
+mod changes;
 mod delta;
 mod edit;
 
@@ -107,52 +108,6 @@ impl Tree {
             match iter.next() {
                 Some(Ok(entry)) => name_order(entry.filename, entry.mode.is_tree(), name, is_tree),
                 _ => Ordering::Less,
-            }
-        })
-    }
-
-    /// What changed from `self` to `new`, in git's order; O(n + m), not recursive.
-    ///
-    /// A name that turned from file to directory is reported twice: as removed and as added.
-    pub fn changes<'a>(&'a self, new: &'a Tree) -> impl Iterator<Item = TreeChange<'a>> {
-        let mut old_entries = self.iter().peekable();
-        let mut new_entries = new.iter().peekable();
-        std::iter::from_fn(move || {
-            loop {
-                let order = match (old_entries.peek(), new_entries.peek()) {
-                    (None, None) => return None,
-                    (Some(_), None) => Ordering::Less,
-                    (None, Some(_)) => Ordering::Greater,
-                    (Some(a), Some(b)) => name_order(a.name, a.mode.is_tree(), b.name, b.mode.is_tree()),
-                };
-                match order {
-                    Ordering::Less => {
-                        let entry = old_entries.next()?;
-                        return Some(TreeChange {
-                            name: entry.name,
-                            old: Some((entry.mode, entry.id)),
-                            new: None,
-                        });
-                    }
-                    Ordering::Greater => {
-                        let entry = new_entries.next()?;
-                        return Some(TreeChange {
-                            name: entry.name,
-                            old: None,
-                            new: Some((entry.mode, entry.id)),
-                        });
-                    }
-                    Ordering::Equal => {
-                        let (a, b) = (old_entries.next()?, new_entries.next()?);
-                        if a.id != b.id || a.mode != b.mode {
-                            return Some(TreeChange {
-                                name: a.name,
-                                old: Some((a.mode, a.id)),
-                                new: Some((b.mode, b.id)),
-                            });
-                        }
-                    }
-                }
             }
         })
     }

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 use http::StatusCode;
-use kalends_icalendar::{CalendarObject, Limits, Zone};
+use kalends_icalendar::{CalendarObject, Collation, Limits, Zone};
 use std::fmt::Write;
 
 pub(super) static PROPERTIES: [LiveProperty; 8] = [
@@ -163,8 +163,8 @@ fn supported_collation_set(
     if subject.calendar().is_none() {
         return Ok(false);
     }
-    for collation in ["i;ascii-casemap", "i;octet"] {
-        let _ = write!(out, "<C:supported-collation>{collation}</C:supported-collation>");
+    for collation in Collation::ALL {
+        let _ = write!(out, "<C:supported-collation>{}</C:supported-collation>", collation.name());
     }
     Ok(true)
 }

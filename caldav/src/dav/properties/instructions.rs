@@ -10,7 +10,7 @@ use crate::{
     collection::{Collection, MAX_COLLECTION_FILE},
     dav::{
         DavError,
-        xml::{Attribute, CALDAV, DAV, Element, Name, XML},
+        xml::{self, Attribute, CALDAV, DAV, Element, Name, XML},
         xml_writer,
     },
 };
@@ -99,7 +99,14 @@ fn apply_one(
         None if never_given(name) => Err(protected(name)),
         Some(Access::Writable(_)) | None => {
             match value {
-                Some(value) => collection.set_dead_property(member, value.clone()),
+                Some(value) => {
+                    // With the declarations of its namespaces it may be beyond what is read back.
+                    if let Err(error) = xml::parse(xml_writer::document(value).as_bytes()) {
+                        let reason = format!("the value cannot be kept: {error}");
+                        return Err(DavError::new(StatusCode::CONFLICT, reason));
+                    }
+                    collection.set_dead_property(member, value.clone());
+                }
                 None => collection.remove_dead_property(member, name),
             }
             Ok(())
@@ -197,5 +204,83 @@ impl Outcome {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(body: &str) -> Vec<Instruction> {
+        let text = format!("<D:propertyupdate xmlns:D='DAV:' xmlns:C='{CALDAV}'>{body}</D:propertyupdate>");
+        read(&xml::parse(text.as_bytes()).unwrap(), true).unwrap()
+    }
+
+    fn statuses(outcome: &Outcome) -> Vec<u16> {
+        outcome.results.iter().map(|(_, error)| error.as_ref().map_or(200, |e| e.status.as_u16())).collect()
+    }
+
+    #[test]
+    fn the_language_in_scope_comes_with_the_value() {
+        let text = "<D:propertyupdate xmlns:D='DAV:' xml:lang='de'><D:set xml:lang='en'><D:prop><a/>\
+             <b xml:lang='fr'/></D:prop></D:set><D:set><D:prop><c/></D:prop></D:set><D:set>\
+             <D:prop xml:lang=''><d/></D:prop></D:set></D:propertyupdate>";
+        let instructions = read(&xml::parse(text.as_bytes()).unwrap(), true).unwrap();
+        let languages: Vec<_> = instructions
+            .iter()
+            .map(|i| (i.name.local(), i.value.as_ref().unwrap().lang().unwrap()))
+            .collect();
+        assert_eq!(languages, [("a", "en"), ("b", "fr"), ("c", "de"), ("d", "")]);
+    }
+
+    #[test]
+    fn whatever_text_is_set_comes_back_from_the_file() {
+        for text in [
+            "",
+            " \t",
+            "a&#13;&#10;b&#13;",
+            "'''&quot;&quot;&quot;\\",
+            "&#x7f;&#x85;\u{2028}",
+            "# [a]\nb = 1",
+        ] {
+            let mut collection = Collection::calendar(None);
+            let body = format!(
+                "<D:set><D:prop><D:displayname>{text}</D:displayname><C:calendar-description>{text}\
+                 </C:calendar-description><p xmlns='urn:x' a='1'>{text}</p></D:prop></D:set>"
+            );
+            assert!(apply(&mut collection, None, update(&body), false).is_success());
+            assert!(apply(&mut collection, Some("ä \".ics"), update(&body), false).is_success());
+            assert_eq!(Collection::parse(collection.to_toml().as_bytes()), Ok(collection), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_could_not_be_read_back_is_refused() {
+        let declarations: String = (0..60).map(|n| format!(" xmlns:n{n}='urn:{n}'")).collect();
+        let attributes: String = (0..60).map(|n| format!(" n{n}:a=''")).collect();
+        let text = format!(
+            "<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop{declarations}><x{attributes}/></D:prop></D:set>\
+             </D:propertyupdate>"
+        );
+        let instructions = read(&xml::parse(text.as_bytes()).unwrap(), true).unwrap();
+        let outcome = apply(&mut Collection::plain(), None, instructions, false);
+        assert_eq!(statuses(&outcome), [409]);
+    }
+
+    #[test]
+    fn what_is_too_large_together_is_blamed_on_the_largest() {
+        let large = "x".repeat(MAX_COLLECTION_FILE);
+        let body = format!("<D:set><D:prop><a>1</a><b>{large}</b><c>2</c></D:prop></D:set>");
+        let outcome = apply(&mut Collection::plain(), None, update(&body), false);
+        assert_eq!(statuses(&outcome), [200, 507, 200]);
+        assert!(!outcome.is_success());
+    }
+
+    #[test]
+    fn instructions_are_counted() {
+        let many = "<D:remove><D:prop><a/></D:prop></D:remove>".repeat(MAX_INSTRUCTIONS + 1);
+        let text = format!("<D:propertyupdate xmlns:D='DAV:'>{many}</D:propertyupdate>");
+        let error = read(&xml::parse(text.as_bytes()).unwrap(), true).err().unwrap();
+        assert_eq!(error.status, 413);
     }
 }

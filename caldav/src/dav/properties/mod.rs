@@ -19,9 +19,9 @@ mod sync;
 mod webdav;
 mod write;
 
-pub(super) use initial::{NotMade, set_initial};
+pub(super) use initial::set_initial;
 pub(super) use propfind::propfind;
 pub(super) use proppatch::proppatch;
 pub(super) use request::PropertyRequest;
 pub(super) use subject::Subject;
-pub(super) use write::{CalendarData, Context, ResponseWriter, write_response};
+pub(super) use write::{Context, ResponseWriter};

@@ -8,6 +8,7 @@ use crate::{
         DavError, bare,
         home::Home,
         location::{HomePath, Location},
+        method::Conditions,
         multistatus,
         prefer::Preferences,
         read_xml,
@@ -16,7 +17,7 @@ use crate::{
         xml_writer::tagged,
     },
     realm::User,
-    snapshot::{Directory, Node, Snapshot},
+    snapshot::{Directory, Node},
 };
 use http::{Request, Response, StatusCode};
 use kalends_store::{Commit, Objects};
@@ -29,6 +30,7 @@ pub(in crate::dav) async fn proppatch(
     request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, DavError> {
     let preferences = Preferences::of(request.headers());
+    let conditions = Conditions::of(request.headers())?;
     let bad = |reason: &str| DavError::new(StatusCode::BAD_REQUEST, reason);
     let body = read_xml(request).await?;
     let Some(root) = body.filter(|root| root.is(DAV, "propertyupdate")) else {
@@ -41,7 +43,7 @@ pub(in crate::dav) async fn proppatch(
     let (href, outcome) = match location {
         Location::Home(path) => {
             let home = Home::open(service, user, &path.owner)?;
-            let (href, outcome, commit) = change(service, user, &home, path, instructions)?;
+            let (href, outcome, commit) = change(user, &home.latest()?, path, &conditions, instructions)?;
             match commit {
                 Some(commit) => commit.await?,
                 // Nothing is left to do, but what is there already may not be durable yet.
@@ -69,22 +71,17 @@ pub(in crate::dav) async fn proppatch(
     Ok(multistatus::single(element))
 }
 
-/// Carries out the instructions on what is at `path` by the newest submitted commit, and submits the change.
-/// There is no commit when nothing is to be changed, or may be.
+/// Carries out the instructions on what is at `path` in the newest submitted state of the home, and submits
+/// the change. There is no commit when nothing is to be changed, or may be.
 fn change(
-    service: &Service,
     user: &User,
     home: &Home,
     path: &HomePath,
+    conditions: &Conditions,
     instructions: Vec<Instruction>,
 ) -> Result<(String, Outcome, Option<Commit>), DavError> {
-    let mut change = Change::new(&home.repository);
-    let base = change.base_tree()?;
-    let snapshot = Snapshot::new(change.objects(), &service.collections, base);
-    let node = match snapshot.find(&path.segments)? {
-        Some(node) if !path.slash || node.directory().is_some() => node,
-        _ => return Err(DavError::new(StatusCode::NOT_FOUND, format!("nothing is at {}", path.href()))),
-    };
+    let node = home.node(path)?;
+    conditions.check(home, path, Some(node.id()))?;
     let (directory, member) = match &node {
         Node::Directory(directory) => (directory, None),
         Node::File(file) => {
@@ -95,7 +92,7 @@ fn change(
             (&file.parent, Some(name))
         }
     };
-    let mut collection = stored(change.objects(), directory)?;
+    let mut collection = stored(&home.repository, directory)?;
     let outcome = instructions::apply(&mut collection, member, instructions, false);
     let href = HomePath { slash: member.is_none(), ..path.clone() }.href();
     if !outcome.is_success() || collection == *directory.collection {
@@ -107,6 +104,7 @@ fn change(
     }
     names.push(COLLECTION_FILE.as_bytes());
     let message = message(path, member.is_none(), &outcome);
+    let mut change = Change::new(&home.repository);
     change.write(&names, collection.to_toml())?;
     let commit = change.submit(&user.author(), &message)?;
     Ok((href, outcome, commit))
@@ -121,7 +119,7 @@ fn stored(objects: &dyn Objects, directory: &Directory) -> Result<Collection, Da
     Ok((*directory.collection).clone())
 }
 
-/// The commit's message: `Name work: Office`, or `Set properties of work/lunch.ics`.
+/// The commit's message: `Name work: Office`, `Set properties of work/` or `… of work/lunch.ics`.
 fn message(path: &HomePath, is_collection: bool, outcome: &Outcome) -> String {
     /// Characters of a name.
     const LONGEST: usize = 60;
@@ -134,6 +132,7 @@ fn message(path: &HomePath, is_collection: bool, outcome: &Outcome) -> String {
             let name: String = one_line(&name).chars().take(LONGEST).collect();
             format!("Name {place}: {}", name.trim())
         }
+        None if is_collection && !path.segments.is_empty() => format!("Set properties of {place}/"),
         None => format!("Set properties of {place}"),
     }
 }

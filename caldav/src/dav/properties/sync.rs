@@ -9,8 +9,8 @@ pub(super) static PROPERTIES: [LiveProperty; 2] =
     [LiveProperty::dav("sync-token", token), LiveProperty::calendar_server("getctag", getctag)];
 
 fn token(out: &mut String, _: &Context<'_>, subject: &Subject<'_>) -> Result<bool, DavError> {
-    let Subject::Collection { home, path, directory } = subject else { return Ok(false) };
-    out.push_str(&sync_token(home, path, directory));
+    let Subject::Collection { path, directory, .. } = subject else { return Ok(false) };
+    out.push_str(&sync_token(path, directory));
     Ok(true)
 }
 

@@ -10,9 +10,10 @@ use crate::{
         content_type,
         error::DavError,
         location::principal_href,
+        report,
         resource::Principal,
         xml::{CALDAV, DAV, Element},
-        xml_writer::text,
+        xml_writer::{self, text},
     },
 };
 use http::StatusCode;
@@ -147,25 +148,10 @@ fn getcontentlength(out: &mut String, _: &Context<'_>, subject: &Subject<'_>) ->
 }
 
 fn supported_report_set(out: &mut String, _: &Context<'_>, subject: &Subject<'_>) -> Result<bool, DavError> {
-    let reports: &[&str] = match subject {
-        Subject::Collection { directory, .. } if directory.collection.is_calendar() => &[
-            "D:expand-property",
-            "D:sync-collection",
-            "C:calendar-query",
-            "C:calendar-multiget",
-            "C:free-busy-query",
-        ],
-        Subject::Collection { .. } => {
-            &["D:expand-property", "D:sync-collection", "C:calendar-query", "C:calendar-multiget"]
-        }
-        Subject::Root
-        | Subject::Principals
-        | Subject::Principal(_)
-        | Subject::Homes
-        | Subject::File { .. } => &["D:expand-property"],
-    };
-    for report in reports {
-        let _ = write!(out, "<D:supported-report><D:report><{report}/></D:report></D:supported-report>");
+    for report in report::supported(*subject) {
+        out.push_str("<D:supported-report><D:report>");
+        xml_writer::empty_element(out, &report.name());
+        out.push_str("</D:report></D:supported-report>");
     }
     Ok(true)
 }

@@ -1,0 +1,148 @@
+//! CALDAV:calendar-query (RFC 4791 §7.8): the calendar objects that match a filter.
+//!
+//! The index tells which objects may match; these are read and tested, a few between other requests, while
+//! the answer is sent.
+
+use super::{
+    Call, MAX_RESPONSES,
+    calendar_data::Reading,
+    filter_xml,
+    member_writer::MemberWriter,
+    scope::{self, Calendar},
+    write_truncation,
+};
+use crate::{
+    ResponseBody, Service,
+    dav::{DavError, location::encode, multistatus, resource::Resource},
+    index::Wanted,
+    snapshot::Node,
+    stored_object,
+};
+use http::Response;
+use kalends_icalendar::{ComponentFilter, ComponentKind};
+use kalends_store::{Error, Objects};
+
+/// Answers the report.
+///
+/// # Errors
+/// 403 with the condition of RFC 4791 §7.8 that filter, time zone or calendar data do not meet; 400 for what
+/// is malformed otherwise.
+pub(super) async fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
+    let Resource::Node { home, path, node } = &call.resource else { return Err(super::not_here()) };
+    let filter = filter_xml::parse(&call.body)?;
+    let reading = Reading::of(&call.body)?;
+    let mut writer = MemberWriter::new(&call, home, &reading)?;
+    let (calendars, candidates) = match node {
+        Node::Directory(directory) => {
+            let calendars = scope::calendars(home, path, directory, call.depth)?;
+            let candidates = candidates(&call.service, &home.repository, &calendars, &filter).await?;
+            (calendars, candidates)
+        }
+        Node::File(file) => {
+            let (path, name) = path.split_last().ok_or_else(super::not_here)?;
+            let calendar = Calendar { path, directory: file.parent.clone() };
+            (vec![calendar], vec![Candidate { calendar: 0, name: name.into(), certain: false }])
+        }
+    };
+    let (home, path) = (home.clone(), path.clone());
+    let hrefs: Vec<String> = calendars.iter().map(|calendar| calendar.path.href()).collect();
+    let mut candidates = candidates.into_iter();
+    let mut matches = 0;
+    let next = move |out: &mut String| {
+        let Some(Candidate { calendar, name, certain }) = candidates.next() else { return false };
+        if matches == MAX_RESPONSES || reading.is_spent() {
+            candidates = Vec::new().into_iter();
+            write_truncation(out, &path.href(), "there are more matches; ask for a shorter time range");
+            return true;
+        }
+        let (Some(href), Some(Calendar { directory, .. })) = (hrefs.get(calendar), calendars.get(calendar))
+        else {
+            return true;
+        };
+        let href = format!("{href}{}", encode(&name));
+        let mut test = || -> Result<(), Error> {
+            let Some(Node::File(file)) = home.snapshot().member(directory, &name)? else { return Ok(()) };
+            if certain {
+                matches += 1;
+                writer.write_file(out, &href, &file);
+                return Ok(());
+            }
+            let data = home.repository.object(&file.id)?.data;
+            let Ok(object) = stored_object::parse(data) else { return Ok(()) };
+            let zone = reading.zone(&directory.collection);
+            if reading.spend(|budget| filter.matches(&object, &zone, budget)) {
+                matches += 1;
+                writer.write_parsed(out, &href, &file, object);
+            }
+            Ok(())
+        };
+        if let Err(error) = test() {
+            multistatus::write_error(out, &href, &error.into());
+        }
+        true
+    };
+    Ok(multistatus::response(next, String::new()))
+}
+
+/// An object that may match.
+struct Candidate {
+    /// The position of its calendar.
+    calendar: usize,
+    name: Box<[u8]>,
+    /// Whether it is known to match.
+    certain: bool,
+}
+
+/// The objects of these calendars that may match, in their order.
+async fn candidates(
+    service: &Service,
+    objects: &kalends_store::Repository,
+    calendars: &[Calendar],
+    filter: &ComponentFilter,
+) -> Result<Vec<Candidate>, DavError> {
+    let wanted = wanted(filter);
+    let certain = is_about_kind_only(filter);
+    let mut candidates = Vec::new();
+    for (position, calendar) in calendars.iter().enumerate() {
+        service.index.prepare(objects, &calendar.directory.id).await?;
+        service.index.with(objects, &calendar.directory.id, |index| {
+            candidates.extend(index.candidates(wanted).map(|(name, _, summary)| Candidate {
+                calendar: position,
+                name: name.into(),
+                certain: certain && summary.is_some(),
+            }));
+        })?;
+    }
+    Ok(candidates)
+}
+
+/// What every object has that matches.
+fn wanted(filter: &ComponentFilter) -> Wanted<'_> {
+    let kind = filter.necessary_kind();
+    // Where several kinds are asked for at once nothing matches, whatever the index says of one of them.
+    let range = filter.necessary_range().filter(|(of, _)| Some(*of) == kind).map(|(_, range)| range);
+    let known = filter
+        .components
+        .iter()
+        .filter(|inner| !inner.not_defined && ComponentKind::named(&inner.name) == kind && kind.is_some());
+    let uid = known
+        .flat_map(|inner| &inner.properties)
+        .filter(|property| !property.not_defined && property.name.eq_ignore_ascii_case("UID"))
+        .find_map(|property| property.text_match.as_ref().filter(|text| !text.negate));
+    Wanted { kind, range, uid: if filter.not_defined { None } else { uid } }
+}
+
+/// Whether a filter asks for nothing but a component of some kind, or for any object.
+fn is_about_kind_only(filter: &ComponentFilter) -> bool {
+    let asks_no_more = |filter: &ComponentFilter| {
+        !filter.not_defined && filter.time_range.is_none() && filter.properties.is_empty()
+    };
+    asks_no_more(filter)
+        && match filter.components.as_slice() {
+            [] => true,
+            [only] => {
+                asks_no_more(only) && only.components.is_empty() && ComponentKind::named(&only.name).is_some()
+            }
+            _ => false,
+        }
+}

@@ -1,0 +1,181 @@
+//! The calendar that the examples of RFC 4791 §7.8 to §7.10 ask (after its Appendix B).
+
+use crate::server::Server;
+
+pub(crate) const CALENDAR: &str = "/dav/calendars/ada/calendar/";
+
+const ZONE: &str = "BEGIN:VTIMEZONE
+LAST-MODIFIED:20040110T032845Z
+TZID:US/Eastern
+BEGIN:DAYLIGHT
+DTSTART:20000404T020000
+RRULE:FREQ=YEARLY;BYDAY=1SU;BYMONTH=4
+TZNAME:EDT
+TZOFFSETFROM:-0500
+TZOFFSETTO:-0400
+END:DAYLIGHT
+BEGIN:STANDARD
+DTSTART:20001026T020000
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10
+TZNAME:EST
+TZOFFSETFROM:-0400
+TZOFFSETTO:-0500
+END:STANDARD
+END:VTIMEZONE
+";
+
+const OBJECTS: [(&str, bool, &str); 8] = [
+    (
+        "abcd1.ics",
+        true,
+        "BEGIN:VEVENT
+DTSTAMP:20060206T001102Z
+DTSTART;TZID=US/Eastern:20060102T100000
+DURATION:PT1H
+SUMMARY:Event #1
+DESCRIPTION:Go Steelers!
+UID:event-1@example.com
+END:VEVENT
+",
+    ),
+    (
+        "abcd2.ics",
+        true,
+        "BEGIN:VEVENT
+DTSTAMP:20060206T001121Z
+DTSTART;TZID=US/Eastern:20060102T120000
+DURATION:PT1H
+RRULE:FREQ=DAILY;COUNT=5
+SUMMARY:Event #2
+UID:event-2@example.com
+END:VEVENT
+BEGIN:VEVENT
+DTSTAMP:20060206T001121Z
+DTSTART;TZID=US/Eastern:20060104T140000
+DURATION:PT1H
+RECURRENCE-ID;TZID=US/Eastern:20060104T120000
+SUMMARY:Event #2 bis
+UID:event-2@example.com
+END:VEVENT
+BEGIN:VEVENT
+DTSTAMP:20060206T001121Z
+DTSTART;TZID=US/Eastern:20060106T140000
+DURATION:PT1H
+RECURRENCE-ID;TZID=US/Eastern:20060106T120000
+SUMMARY:Event #2 bis bis
+UID:event-2@example.com
+END:VEVENT
+",
+    ),
+    (
+        "abcd3.ics",
+        true,
+        "BEGIN:VEVENT
+ATTENDEE;PARTSTAT=ACCEPTED;ROLE=CHAIR:mailto:cyrus@example.com
+ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:lisa@example.com
+DTSTAMP:20060206T001220Z
+DTSTART;TZID=US/Eastern:20060104T100000
+DURATION:PT1H
+LAST-MODIFIED:20060206T001330Z
+ORGANIZER:mailto:cyrus@example.com
+SEQUENCE:1
+STATUS:TENTATIVE
+SUMMARY:Event #3
+UID:event-3@example.com
+X-ABC-GUID:guid-3@example.com
+END:VEVENT
+",
+    ),
+    (
+        "abcd4.ics",
+        false,
+        "BEGIN:VTODO
+DTSTAMP:20060205T235335Z
+DUE;VALUE=DATE:20060104
+STATUS:NEEDS-ACTION
+SUMMARY:Task #1
+UID:task-1@example.com
+BEGIN:VALARM
+ACTION:AUDIO
+TRIGGER;VALUE=DATE-TIME:20060104T120000Z
+END:VALARM
+END:VTODO
+",
+    ),
+    (
+        "abcd5.ics",
+        false,
+        "BEGIN:VTODO
+DTSTAMP:20060205T235300Z
+DUE;VALUE=DATE:20060106
+LAST-MODIFIED:20060205T235308Z
+SEQUENCE:1
+STATUS:NEEDS-ACTION
+SUMMARY:Task #2
+UID:task-2@example.com
+BEGIN:VALARM
+ACTION:AUDIO
+TRIGGER;VALUE=DATE-TIME:20060106T120000Z
+END:VALARM
+END:VTODO
+",
+    ),
+    (
+        "abcd6.ics",
+        false,
+        "BEGIN:VTODO
+COMPLETED:20051223T122322Z
+DTSTAMP:20060205T235400Z
+DUE;VALUE=DATE:20051225
+LAST-MODIFIED:20060205T235308Z
+SEQUENCE:1
+STATUS:COMPLETED
+SUMMARY:Task #3
+UID:task-3@example.com
+END:VTODO
+",
+    ),
+    (
+        "abcd7.ics",
+        false,
+        "BEGIN:VTODO
+DTSTAMP:20060205T235600Z
+DUE;VALUE=DATE:20060101
+LAST-MODIFIED:20060205T235308Z
+SEQUENCE:1
+STATUS:CANCELLED
+SUMMARY:Task #4
+UID:task-4@example.com
+END:VTODO
+",
+    ),
+    (
+        "abcd8.ics",
+        false,
+        "BEGIN:VFREEBUSY
+ORGANIZER;CN=\"Bernard Desruisseaux\":mailto:bernard@example.com
+UID:free-busy@example.com
+DTSTAMP:20050530T123421Z
+DTSTART:20060101T100000Z
+DTEND:20060108T100000Z
+FREEBUSY;FBTYPE=BUSY-TENTATIVE:20060102T100000Z/20060102T120000Z
+FREEBUSY;FBTYPE=BUSY:20060103T100000Z/20060103T120000Z
+END:VFREEBUSY
+",
+    ),
+];
+
+/// A server whose `calendar/` holds the eight objects.
+pub(crate) fn server() -> Server {
+    let server = Server::new();
+    // Calendars of new users take no VFREEBUSY.
+    server.commit("ada", &[("calendar/.collection.toml", Some("type = \"calendar\"\n"))]);
+    for (name, zoned, component) in OBJECTS {
+        let zone = if zoned { ZONE } else { "" };
+        let text = format!(
+            "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Example Corp.//CalDAV Client//EN\n{zone}{component}END:VCALENDAR\n"
+        );
+        server.put(&format!("{CALENDAR}{name}"), text.replace('\n', "\r\n")).expect(201);
+    }
+    server
+}

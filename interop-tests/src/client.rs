@@ -1,0 +1,150 @@
+//! HTTPS by hand: bytes that no decent client sends, and connections kept open for timing.
+
+use crate::{Response, Server};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Longest wait for bytes of an answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A connection, with or without TLS, that speaks HTTP/1.1.
+pub struct Connection {
+    stream: BufReader<Box<dyn Stream>>,
+    authorization: String,
+}
+
+impl Connection {
+    /// Over TLS to a Kalends server, for its first user.
+    pub fn to(server: &Server) -> Self {
+        let secure =
+            Self::secure(server.port(), &server.authority()).expect("the server accepts connections");
+        secure.with_credentials(server.user(), crate::server::PASSWORD)
+    }
+
+    /// Over TLS to `localhost`, trusting the certificates in a PEM file.
+    ///
+    /// # Errors
+    /// When there is no connection, or no trust.
+    pub fn secure(port: u16, authority: &Path) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(authority).map_err(io::Error::other)? {
+            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let stream: Box<dyn Stream> = Box::new(StreamOwned::new(connection, tcp(port)?));
+        Ok(Self { stream: BufReader::new(stream), authorization: String::new() })
+    }
+
+    /// Without TLS to loopback.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn plain(port: u16) -> io::Result<Self> {
+        let stream: Box<dyn Stream> = Box::new(tcp(port)?);
+        Ok(Self { stream: BufReader::new(stream), authorization: String::new() })
+    }
+
+    /// Sends Basic credentials with every request of [`Self::request`].
+    pub fn with_credentials(mut self, user: &str, password: &str) -> Self {
+        self.authorization =
+            format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        self
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// When the server does not take them.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes)?;
+        stream.flush()
+    }
+
+    /// One request with a body, and its answer.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer is not HTTP.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{}", self.authorization);
+        for (name, value) in headers {
+            bytes += &format!("{name}: {value}\r\n");
+        }
+        let mut bytes = format!("{bytes}content-length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(body);
+        self.send(&bytes)?;
+        self.receive()
+    }
+
+    /// Reads one answer.
+    ///
+    /// # Errors
+    /// When the connection breaks or the answer is not HTTP.
+    pub fn receive(&mut self) -> io::Result<Response> {
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {first:?}")))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut response = Response { status, headers, body: Vec::new() };
+        if response.header("transfer-encoding") == Some("chunked") {
+            loop {
+                let size = u64::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
+                (&mut self.stream).take(size).read_to_end(&mut response.body)?;
+                self.line()?;
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Some(length) = response.header("content-length") {
+            let length = length.parse().map_err(io::Error::other)?;
+            (&mut self.stream).take(length).read_to_end(&mut response.body)?;
+        }
+        Ok(response)
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = Vec::new();
+        if self.stream.read_until(b'\n', &mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+}
+
+fn tcp(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}

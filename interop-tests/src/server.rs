@@ -1,0 +1,246 @@
+//! The program `kalends` as a process on loopback.
+
+use crate::TemporaryDirectory;
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{OnceLock, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Longest wait for the ready line, and for the end after SIGTERM.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The password of every test user.
+pub const PASSWORD: &str = "correct horse 9";
+
+/// The workspace's directory for what is built: `CARGO_TARGET_DIR`, or `target`.
+pub fn target_directory() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => workspace.join(directory),
+        None => workspace.join("target"),
+    }
+}
+
+/// The release program: `KALENDS_BIN`, or built by cargo once a test process (a moment when it is fresh).
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        if let Some(path) = env::var_os("KALENDS_BIN") {
+            return path.into();
+        }
+        let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        build.args(["build", "--quiet", "--release", "--package", "kalends"]);
+        // What `cargo test` tells this process would make build scripts run again, and the next time too.
+        for (name, _) in env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start))
+            {
+                build.env_remove(name);
+            }
+        }
+        let build = build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+        let status = build.status().expect("cargo runs");
+        assert!(status.success(), "kalends does not build");
+        target_directory().join("release/kalends")
+    })
+}
+
+/// A running server with a device of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    port: u16,
+    user: String,
+    size: &'static str,
+    directory: TemporaryDirectory,
+}
+
+impl Server {
+    /// A server on a new device of 512 MiB, with user `ada`, an administrator.
+    pub fn start() -> Self {
+        Self::start_with_device_of("512M")
+    }
+
+    /// Likewise, on a device of this size.
+    pub fn start_with_device_of(size: &'static str) -> Self {
+        let directory = TemporaryDirectory::new();
+        fs::write(directory.join("password"), PASSWORD).unwrap();
+        let (process, port) = launch(&directory, "ada", size, 0);
+        Self { process, port, user: "ada".into(), size, directory }
+    }
+
+    /// Makes another user, whose password is [`PASSWORD`], by a restart with `--user`.
+    pub fn add_user(&mut self, name: &str) {
+        self.stop();
+        let (mut process, _) = launch(&self.directory, name, self.size, 0);
+        terminate(&mut process);
+        self.start_again();
+    }
+
+    /// Ends it with SIGTERM; it must end well.
+    pub fn stop(&mut self) {
+        let status = terminate(&mut self.process);
+        assert!(status.success(), "the server ended with {status}: {}", self.complaints());
+    }
+
+    /// Ends it with SIGKILL, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again after [`Self::stop`] or [`Self::kill`], on the same device and port.
+    pub fn start_again(&mut self) {
+        (self.process, _) = launch(&self.directory, &self.user, self.size, self.port);
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Runs another command of the program on the stopped server's device.
+    pub fn run_on_device(&self, command: &str) -> std::process::Output {
+        Command::new(program())
+            .arg(command)
+            .arg(self.device())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs")
+    }
+
+    /// The device file.
+    pub fn device(&self) -> PathBuf {
+        self.directory.join("kalends.img")
+    }
+
+    /// The certificate that clients must trust (PEM).
+    pub fn authority(&self) -> PathBuf {
+        self.directory.join("kalends-ca.pem")
+    }
+
+    /// The TCP port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The first user's name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// A URL without credentials; the path begins with `/`.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
+    }
+
+    /// The URL of a repository, with a user's credentials.
+    pub fn git_url(&self, user: &str, repository: &str) -> String {
+        let password = PASSWORD.replace(' ', "%20");
+        format!("https://{user}:{password}@localhost:{}/git/{repository}.git", self.port)
+    }
+
+    /// Path of the first user's first calendar.
+    pub fn calendar_path(&self) -> String {
+        format!("/dav/calendars/{}/calendar/", self.user)
+    }
+
+    /// Memory in RAM now, in bytes (`VmRSS`).
+    pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory it ever had in RAM, in bytes (`VmHWM`).
+    pub fn peak_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, key: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// What it wrote to standard error.
+    pub fn complaints(&self) -> String {
+        fs::read_to_string(self.directory.join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ended = self.process.try_wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("the server (before the test ended it: {ended:?}) wrote:\n{}", self.complaints());
+        }
+    }
+}
+
+fn launch(directory: &TemporaryDirectory, user: &str, size: &str, port: u16) -> (Child, u16) {
+    let errors = fs::OpenOptions::new().create(true).append(true).open(directory.join("stderr")).unwrap();
+    let mut process = Command::new(program())
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--size", size, "--user", user])
+        .arg("--device")
+        .arg(directory.join("kalends.img"))
+        .arg("--password-file")
+        .arg(directory.join("password"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", program().display()));
+    match await_ready(&mut process) {
+        Some(port) => (process, port),
+        None => {
+            let _ = process.kill();
+            let status = process.wait();
+            let complaints = fs::read_to_string(directory.join("stderr")).unwrap_or_default();
+            panic!("the server did not get ready ({status:?}): {complaints}");
+        }
+    }
+}
+
+/// Reads standard output up to the ready line; gives the port of the URL.
+fn await_ready(process: &mut Child) -> Option<u16> {
+    let output = process.stdout.take()?;
+    let (send, receive) = mpsc::channel();
+    // Goes on reading, lest the server write into a closed pipe.
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    let (end, mut port) = (Instant::now() + PATIENCE, None);
+    loop {
+        let line = receive.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+        if let Some(url) = line.trim().strip_prefix("URL ") {
+            port = url.trim().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
+        }
+        if line.starts_with("Ready.") {
+            return port;
+        }
+    }
+}
+
+fn terminate(process: &mut Child) -> ExitStatus {
+    let pid = Pid::from_child(process);
+    kill_process(pid, Signal::TERM).unwrap();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = process.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > end {
+            let _ = process.kill();
+            panic!("the server did not end within {PATIENCE:?} after SIGTERM");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
