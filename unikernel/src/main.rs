@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Ok(Command::Fsck { device }) => return fsck::fsck(&device),
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
         Ok(Command::Passwd) => passwd::passwd(),
+        Ok(Command::Run(arguments)) => kalends_tender::run(arguments).map(|text| print!("{text}")),
         Err(error) => {
             eprintln!("kalends: {error}");
             return ExitCode::from(2);

@@ -13,7 +13,7 @@ use kalends_store::{Error, Store};
 use kalends_tls_frontend::{
     Limits, Network, Server, Shutdown,
     certificate::Authority,
-    stack::{Stack, StackNetwork},
+    stack::{Ipv4, Stack, StackNetwork},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -26,6 +26,7 @@ const FIRST_USER: &str = "calendar";
 const HOSTNAME: &str = "localhost";
 /// How long to wait for an address before the server certificate is made without one.
 const ADDRESS_WAIT: Duration = Duration::from_secs(10);
+const ADDRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Serves until the guest is ended; the error is one line.
 pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
@@ -52,7 +53,7 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
     let network = stack.network();
     stack.block_on(&mut GuestIdle, async {
-        let addresses = addresses(&network).await;
+        let addresses = addresses(&network, configuration.ipv4).await;
         let tls = authority.server_config(&names(hostname, &addresses)).map_err(|error| error.to_string())?;
         let listener = network
             .listen((Ipv6Addr::UNSPECIFIED, options.port).into())
@@ -76,15 +77,21 @@ fn first_user(realm: &Realm) -> Result<Option<String>, String> {
     Ok(Some(password))
 }
 
-async fn addresses(network: &StackNetwork) -> Vec<IpAddr> {
-    let addresses = match select(pin!(network.configured()), network.sleep(ADDRESS_WAIT)).await {
-        Either::Left((addresses, _)) => addresses,
-        Either::Right(_) => {
-            println!("No address yet: nothing on the network has offered one.");
-            network.addresses()
+/// The addresses to serve on, once there are some. An IPv6 address often comes before DHCP has answered, and
+/// the certificate should name both.
+async fn addresses(network: &StackNetwork, ipv4: Ipv4) -> Vec<IpAddr> {
+    let wait = async {
+        network.configured().await;
+        while ipv4 != Ipv4::Off && !network.addresses().iter().any(|(address, _)| address.is_ipv4()) {
+            network.sleep(ADDRESS_INTERVAL).await;
         }
     };
-    addresses.into_iter().map(|(address, _)| address).collect()
+    if let Either::Right(_) = select(pin!(wait), network.sleep(ADDRESS_WAIT)).await {
+        println!(
+            "The network has not offered every address yet; the certificate names those that are there."
+        );
+    }
+    network.addresses().into_iter().map(|(address, _)| address).collect()
 }
 
 /// What the server certificate is for, the host's own name first.

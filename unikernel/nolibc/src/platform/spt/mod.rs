@@ -1,4 +1,4 @@
-//! Solo5 spt: a Linux process under a seccomp filter that allows ten system calls.
+//! Solo5 spt: a Linux process under a seccomp filter that allows nine system calls.
 //!
 //! Version 2 of the interface in Solo5's `include/spt_abi.h`. The tender maps the image and enters it with
 //! the boot information in RDI.
