@@ -56,6 +56,7 @@ pub(crate) fn parse(line: &str) -> Result<GuestOptions, String> {
             name => return Err(format!("no option --{name}; options are {OPTIONS}")),
         }
     }
+    options.network.configuration()?;
     Ok(options)
 }
 
@@ -97,6 +98,7 @@ mod tests {
             ("serve", "serve"),
             ("--port=0", "--port 0"),
             ("--ipv9=1", "--ipv9"),
+            ("--ipv4=10.0.0.2", "--ipv4 10.0.0.2"),
             ("--hostname a_b", "--hostname a_b"),
             ("--log", "--log"),
             ("-v", "-v"),

@@ -1,0 +1,7 @@
+//! Kalends as a guest: the images boot, and serve and keep what the hosted program has stored.
+
+mod guest;
+mod image;
+mod namespace;
+mod spt;
+mod virtio;
