@@ -15,7 +15,7 @@ Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
        kalends export DEVICE DIRECTORY
        kalends passwd
-       kalends run spt IMAGE ...
+       kalends run spt|hvt IMAGE ...
        kalends help | version
 
   serve    serves the calendars and repositories of a device

@@ -6,9 +6,10 @@ use std::{ffi::OsString, path::PathBuf};
 pub(crate) const HELP: &str = "\
 Runs an image of Kalends that was built for Solo5.
 
-Usage: kalends run spt IMAGE --block FILE --net TAP [OPTIONS] [-- GUEST-OPTIONS]
+Usage: kalends run TARGET IMAGE --block FILE --net TAP [OPTIONS] [-- GUEST-OPTIONS]
 
   spt            a Linux process that may make nine system calls and no others
+  hvt            a virtual machine (KVM) whose tender may make few
 
 Options:
   --block FILE   the guest's block device: a file or a disk that Kalends has formatted
@@ -33,6 +34,7 @@ pub(crate) enum Command {
 /// The kind of confinement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
+    Hvt,
     Spt,
 }
 
@@ -73,8 +75,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Value(name) if target.is_none() => match name.to_str() {
+                Some("hvt") => target = Some(Target::Hvt),
                 Some("spt") => target = Some(Target::Spt),
-                _ => return Err(format!("no target {:?}; spt is what there is", name.to_string_lossy())),
+                _ => return Err(format!("no target {:?}; spt or hvt", name.to_string_lossy())),
             },
             Arg::Value(path) if image.is_none() => image = Some(path.into()),
             Arg::Long("block") => block = Some(parser.value().map_err(line)?.into()),

@@ -1,13 +1,15 @@
 //! A tender for Solo5 guests: it loads an image, attaches a block device and a network interface, confines
-//! itself, and becomes the guest.
+//! itself, and becomes the guest (spt) or its virtual machine (hvt).
 //!
-//! Solo5's own `solo5-spt` runs the same images. This one needs nothing but the program itself, opens the block
+//! Solo5's own `solo5-spt` and `solo5-hvt` run the same images. This one needs nothing but the program itself, opens the block
 //! device so that writes are durable when asked to, and refuses a device that a running server holds.
 
 mod block;
 mod command_line;
 mod elf;
+mod hvt;
 mod manifest;
+mod memory;
 mod spt;
 mod tap;
 
@@ -29,6 +31,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<&'static str
     let named = |error| format!("{}: {error}", options.image.display());
     let image = elf::Image::parse(&file).map_err(named)?;
     match options.target {
+        Target::Hvt => Err(match hvt::run(&image, &options) {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }),
         Target::Spt => Err(match spt::run(&image, &options) {
             Err(error) => error,
             Ok(never) => match never {},

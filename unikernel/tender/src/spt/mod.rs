@@ -3,11 +3,9 @@
 //! Version 2 of the interface in Solo5's `include/spt_abi.h`.
 
 mod filter;
-mod memory;
 mod poll;
 
-use crate::{block, command_line::Options, elf::Image, manifest::Manifest, tap};
-use memory::GuestMemory;
+use crate::{block, command_line::Options, elf::Image, manifest::Manifest, memory::GuestMemory, tap};
 use std::{arch::asm, convert::Infallible, os::fd::AsRawFd};
 
 /// The kind and version that an image must name: target 2, version 2.
@@ -36,7 +34,7 @@ pub(crate) fn run(image: &Image<'_>, options: &Options) -> Result<Infallible, St
     let waits = poll::Waits::new(&interface, number)?;
     let manifest = manifest.finish().map_err(named)?;
 
-    let mut memory = GuestMemory::new(options.memory)?;
+    let mut memory = GuestMemory::at_its_addresses(options.memory)?;
     memory.load(image).map_err(named)?;
     let command_line = options.guest.as_bytes();
     if command_line.len() >= COMMAND_LINE || command_line.contains(&0) {
