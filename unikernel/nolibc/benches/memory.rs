@@ -46,12 +46,13 @@ fn memory_functions() {
         let count = (VOLUME / size).min(1 << 18);
         let repeat = |function: &dyn Fn()| (0..count).for_each(|_| function());
         // SAFETY: both ranges have `size` bytes.
-        let copy =
-            |function: Copy| unsafe { drop(black_box(function(black_box(to), from, black_box(size)))) };
+        let copy = |function: Copy| unsafe {
+            black_box(function(black_box(to), from, black_box(size)));
+        };
         let copied = ratio(|| repeat(&|| copy(memory::memcpy)), || repeat(&|| copy(memcpy)));
         // SAFETY: as above.
         let set = |function: unsafe extern "C" fn(*mut u8, i32, usize) -> *mut u8| unsafe {
-            drop(black_box(function(black_box(to), 7, black_box(size))))
+            black_box(function(black_box(to), 7, black_box(size)));
         };
         let filled = ratio(|| repeat(&|| set(memory::memset)), || repeat(&|| set(memset)));
         // SAFETY: as above.

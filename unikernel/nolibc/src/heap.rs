@@ -14,7 +14,7 @@ pub(crate) struct Heap {
     capacity: Cell<usize>,
     used: Cell<usize>,
     peak: Cell<usize>,
-    /// Size of the last request that could not be met.
+    /// Size of the last request, if it could not be met.
     refused: Cell<usize>,
 }
 
@@ -65,7 +65,7 @@ impl Heap {
         let _ = unsafe { self.talc.claim(memory.start as *mut u8, memory.len()) };
     }
 
-    /// Size of the last request that could not be met, 0 if none was refused.
+    /// Size of the last request, if it could not be met, else 0.
     pub(crate) fn refused(&self) -> usize {
         self.refused.get()
     }
@@ -74,6 +74,8 @@ impl Heap {
         if pointer.is_null() {
             self.refused.set(allocated);
         } else {
+            // Whoever asked for that has lived with the refusal.
+            self.refused.set(0);
             self.used.set(self.used.get() + allocated - freed);
             self.peak.set(self.peak.get().max(self.used.get()));
         }
