@@ -1,6 +1,5 @@
-//! Threads: there is one.
+//! Threads: there is one. Code that starts another does not link.
 
-use super::EAGAIN;
 use std::ffi::{c_int, c_uint, c_void};
 
 /// `std` makes keys to run destructors when a thread ends; the only thread does not end before the guest.
@@ -30,16 +29,6 @@ pub extern "C" fn pthread_mutex_lock(_mutex: *mut c_void) -> c_int {
 #[cfg_attr(any(feature = "spt", feature = "hvt", feature = "virtio"), unsafe(no_mangle))]
 pub extern "C" fn pthread_mutex_unlock(_mutex: *mut c_void) -> c_int {
     0
-}
-
-#[cfg_attr(any(feature = "spt", feature = "hvt", feature = "virtio"), unsafe(no_mangle))]
-pub extern "C" fn pthread_create(
-    _thread: *mut c_void,
-    _attributes: *const c_void,
-    _start: *const c_void,
-    _argument: *mut c_void,
-) -> c_int {
-    EAGAIN
 }
 
 #[cfg_attr(any(feature = "spt", feature = "hvt", feature = "virtio"), unsafe(no_mangle))]
