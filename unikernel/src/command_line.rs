@@ -16,6 +16,7 @@ Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
        kalends export DEVICE DIRECTORY
        kalends passwd
+       kalends run spt|hvt IMAGE ...
        kalends help | version
 
   serve    serves the calendars and repositories of a device
@@ -23,6 +24,7 @@ Usage: kalends [serve] [OPTIONS]
            exit status 0: clean, 1: damaged, 2: it cannot be checked
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
   passwd   asks for a password and prints its hash, for users.toml in the realm repository
+  run      runs an image that boots without an operating system; `kalends run --help` tells more
 
 Without a command it serves, with the defaults below; the first start makes what is missing.
 
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     },
     /// Hash a password.
     Passwd,
+    /// Run a guest, with these arguments.
+    Run(Vec<OsString>),
 }
 
 /// Options of `kalends serve`.
@@ -118,6 +122,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Value(name) if !named && name == "help" => return Ok(Command::Help(HELP)),
             Arg::Value(name) if !named && name == "version" => return Ok(Command::Version),
             Arg::Value(name) if !named && name == "serve" => named = true,
+            Arg::Value(name) if !named && name == "run" && options == defaults => {
+                return Ok(Command::Run(parser.raw_args().map_err(line)?.collect()));
+            }
             Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
                     return offline(&name.to_string_lossy(), &mut parser);

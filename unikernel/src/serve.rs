@@ -1,8 +1,9 @@
 //! `kalends serve`.
 
-use crate::{command_line::ServeOptions, device, handler::ServiceHandler, start, tap::TapInterface, tls};
+use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
+use kalends::ServiceHandler;
 use kalends_caldav::{Service, ServiceOptions, realm::Realm};
 use kalends_tls_frontend::{
     Limits, Listener, Network, Server, Shutdown,
