@@ -1,8 +1,8 @@
 //! From a byte stream to HTTP requests: network, TLS and the HTTP server.
 //!
 //! Everything runs on one thread and one cooperative executor, with `!Send` futures, hosted and as a guest.
-//! The layers, from the bottom: a [`Network`] (host sockets today), rustls, hyper, and a [`Handler`] that
-//! this crate knows nothing about.
+//! The layers, from the bottom: a [`Network`] (host sockets, or the [`stack`] of its own), rustls, hyper,
+//! and a [`Handler`] that this crate knows nothing about.
 
 pub mod certificate;
 mod handler;
@@ -11,6 +11,7 @@ mod http;
 mod limits;
 mod network;
 mod server;
+pub mod stack;
 
 pub use handler::{BodyError, Handler, RequestBody, ResponseBody};
 pub use limits::Limits;

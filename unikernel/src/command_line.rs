@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::size;
+use kalends_tls_frontend::stack::StackOptions;
 use lexopt::{Arg, Parser, ValueExt};
 use std::{
     ffi::OsString,
@@ -15,6 +16,7 @@ Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
        kalends export DEVICE DIRECTORY
        kalends passwd
+       kalends run spt|hvt IMAGE ...
        kalends help | version
 
   serve    serves the calendars and repositories of a device
@@ -22,6 +24,7 @@ Usage: kalends [serve] [OPTIONS]
            exit status 0: clean, 1: damaged, 2: it cannot be checked
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
   passwd   asks for a password and prints its hash, for users.toml in the realm repository
+  run      runs an image that boots without an operating system; `kalends run --help` tells more
 
 Without a command it serves, with the defaults below; the first start makes what is missing.
 
@@ -36,6 +39,11 @@ Options of serve:
                         [default: one signed by this server's own authority]
   --key FILE            its private key (PEM)
   --hostname NAME       the name clients reach the server by [default: localhost]
+  --tap NAME            serve on this tap interface with the network stack of a unikernel, instead of the
+                        host's sockets; then --listen is [default: [::]:8443], and there are
+                          --ipv4 ADDRESS/BITS, dhcp or off [default: dhcp], --ipv4-gateway ADDRESS,
+                          --ipv6 ADDRESS/BITS, auto or off [default: auto], --ipv6-gateway ADDRESS,
+                          --name-server ADDRESS (may be given more than once)
   --log LEVEL           off, error, warn, info or debug [default: warn]; requests are logged at info
   -h, --help            this text
   -V, --version         the version
@@ -46,7 +54,7 @@ Options of serve:
 pub(crate) enum Command {
     Help(&'static str),
     Version,
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Check a device.
     Fsck {
         device: PathBuf,
@@ -58,6 +66,8 @@ pub(crate) enum Command {
     },
     /// Hash a password.
     Passwd,
+    /// Run a guest, with these arguments.
+    Run(Vec<OsString>),
 }
 
 /// Options of `kalends serve`.
@@ -73,6 +83,9 @@ pub(crate) struct ServeOptions {
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) hostname: String,
     pub(crate) log: log::LevelFilter,
+    /// The tap interface to serve on instead of the host's sockets.
+    pub(crate) tap: Option<String>,
+    pub(crate) stack: StackOptions,
 }
 
 impl Default for ServeOptions {
@@ -87,6 +100,8 @@ impl Default for ServeOptions {
             certificate: None,
             hostname: "localhost".into(),
             log: log::LevelFilter::Warn,
+            tap: None,
+            stack: StackOptions::default(),
         }
     }
 }
@@ -107,6 +122,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Value(name) if !named && name == "help" => return Ok(Command::Help(HELP)),
             Arg::Value(name) if !named && name == "version" => return Ok(Command::Version),
             Arg::Value(name) if !named && name == "serve" => named = true,
+            Arg::Value(name) if !named && name == "run" && options == defaults => {
+                return Ok(Command::Run(parser.raw_args().map_err(line)?.collect()));
+            }
             Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
                     return offline(&name.to_string_lossy(), &mut parser);
@@ -132,6 +150,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Long("cert") => certificate = Some(parser.value().map_err(line)?.into()),
             Arg::Long("key") => key = Some(parser.value().map_err(line)?.into()),
             Arg::Long("hostname") => options.hostname = hostname(text(&mut parser)?)?,
+            Arg::Long("tap") => options.tap = Some(text(&mut parser)?),
+            Arg::Long(name) if StackOptions::NAMES.contains(&name) => {
+                let name = name.to_owned();
+                options.stack.set(&name, &text(&mut parser)?)?;
+            }
             Arg::Long("log") => {
                 let value = text(&mut parser)?;
                 options.log = value
@@ -146,10 +169,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         (None, None) => None,
         _ => return Err("--cert and --key go together".into()),
     };
+    if options.tap.is_some() {
+        options.stack.configuration()?;
+        options.listen = vec![(Ipv6Addr::UNSPECIFIED, 8443).into()];
+    } else if !options.stack.is_empty() {
+        return Err("--ipv4, --ipv6 and their like need --tap: the host has addresses already".into());
+    }
     if !listen.is_empty() {
         (options.listen, options.listen_given) = (listen, true);
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Serve(Box::new(options)))
 }
 
 /// The commands without a server; their arguments are places.
@@ -214,7 +243,7 @@ mod tests {
 
     #[test]
     fn no_arguments_serve_with_defaults() {
-        assert_eq!(run(&[]), Ok(Command::Serve(ServeOptions::default())));
+        assert_eq!(run(&[]), Ok(Command::Serve(Box::default())));
         assert_eq!(run(&["serve"]), run(&[]));
     }
 
@@ -232,6 +261,20 @@ mod tests {
         assert_eq!(options.certificate, Some(("c".into(), "k".into())));
         assert_eq!(options.hostname, "cal.example");
         assert_eq!(options.log, log::LevelFilter::Debug);
+    }
+
+    #[test]
+    fn a_tap_interface_comes_with_addresses_and_listens_on_all() {
+        let Ok(Command::Serve(options)) = run(&["--tap", "tap0", "--ipv4", "10.0.0.2/24"]) else {
+            panic!("refused")
+        };
+        assert_eq!(options.tap.as_deref(), Some("tap0"));
+        assert_eq!(options.listen, ["[::]:8443".parse().unwrap()]);
+        assert!(!options.stack.is_empty());
+        let Ok(Command::Serve(options)) = run(&["--tap", "tap0", "--listen", ":443"]) else {
+            panic!("refused")
+        };
+        assert_eq!(options.listen, ["[::]:443".parse().unwrap()]);
     }
 
     #[test]
@@ -253,6 +296,8 @@ mod tests {
             (&["--cert", "c"], "--key"),
             (&["--hostname", "a b"], "--hostname a b"),
             (&["--log", "loud"], "--log loud"),
+            (&["--ipv4", "10.0.0.2/24"], "--tap"),
+            (&["--tap", "tap0", "--ipv4", "10.0.0.2"], "--ipv4 10.0.0.2"),
             (&["sreve"], "sreve"),
             (&["--device"], "--device"),
             (&["fsck"], "kalends fsck DEVICE"),

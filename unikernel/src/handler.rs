@@ -6,7 +6,7 @@ use kalends_tls_frontend::{Handler, RequestBody, ResponseBody};
 use std::{net::SocketAddr, rc::Rc, time::Instant};
 
 /// Hands requests to the service.
-pub(crate) struct ServiceHandler(pub(crate) Rc<Service>);
+pub struct ServiceHandler(pub Rc<Service>);
 
 impl Handler for ServiceHandler {
     async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {

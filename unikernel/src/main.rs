@@ -4,12 +4,12 @@ mod command_line;
 mod device;
 mod export;
 mod fsck;
-mod handler;
 mod passwd;
 mod prompt;
 mod serve;
 mod size;
 mod start;
+mod tap;
 mod tls;
 
 use command_line::Command;
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Ok(Command::Fsck { device }) => return fsck::fsck(&device),
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
         Ok(Command::Passwd) => passwd::passwd(),
+        Ok(Command::Run(arguments)) => kalends_tender::run(arguments).map(|text| print!("{text}")),
         Err(error) => {
             eprintln!("kalends: {error}");
             return ExitCode::from(2);

@@ -1,16 +1,15 @@
 //! Which certificate to serve with.
 
 use crate::command_line::ServeOptions;
+use kalends::own_authority;
 use kalends_store::Store;
-use kalends_tls_frontend::certificate::{Authority, server_config_from_pem};
+use kalends_tls_frontend::certificate::server_config_from_pem;
 use rustls::ServerConfig;
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-const AUTHORITY_SECRET: &str = "tls-authority";
 
 /// The certificate that clients must trust, where it is our own.
 pub(crate) struct OwnAuthority {
@@ -32,19 +31,13 @@ pub(crate) fn configuration(
             .map_err(|error| format!("{} and {}: {error}", certificate.display(), key.display()))?;
         return Ok((config, None));
     }
-    let authority = match store.secret(AUTHORITY_SECRET).as_deref().and_then(Authority::from_bytes) {
-        Some(authority) => authority,
-        None => {
-            let authority = Authority::generate(&options.hostname).map_err(|error| error.to_string())?;
-            store
-                .set_secret(AUTHORITY_SECRET, &authority.to_bytes())
-                .map_err(|error| format!("cannot keep the certificate authority: {error}"))?;
-            authority
-        }
-    };
+    let authority = own_authority(store, &options.hostname)?;
     let mut names = vec![options.hostname.clone()];
     names.extend(["localhost".into(), "127.0.0.1".into(), "::1".into()]);
     names.extend(options.listen.iter().filter(|at| !at.ip().is_unspecified()).map(|at| at.ip().to_string()));
+    if let Ok(stack) = options.stack.configuration() {
+        names.extend(stack.fixed_addresses().map(|address| address.to_string()));
+    }
     names.sort();
     names.dedup();
     // The host's own name is what clients show.

@@ -1,0 +1,118 @@
+//! A Linux with KVM, as a virtual machine that QEMU emulates, processor extensions for virtualisation and all:
+//! guests of KVM can be tested where there is no KVM.
+
+use kalends_interop_tests::TemporaryDirectory;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Seconds until the machine is ended, whatever it does.
+const PATIENCE: &str = "300";
+
+/// A root file system in memory, and the kernel above it.
+pub(crate) struct Linux {
+    root: TemporaryDirectory,
+    release: String,
+}
+
+impl Linux {
+    /// Debian's newest installed kernel, with busybox and the modules for KVM and tap devices.
+    pub(crate) fn new() -> Self {
+        let kernels = fs::read_dir("/boot").into_iter().flatten().flatten();
+        let names = kernels.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut releases: Vec<_> =
+            names.filter_map(|name| name.strip_prefix("vmlinuz-").map(str::to_owned)).collect();
+        releases.sort();
+        let release = releases.pop().expect("a kernel is in /boot; interop-tests/install installs it");
+        let linux = Self { root: TemporaryDirectory::new(), release };
+        for directory in ["bin", "dev", "proc", "sys", "tmp", "modules"] {
+            fs::create_dir(linux.root.join(directory)).unwrap();
+        }
+        linux.program("busybox");
+        for module in ["kvm-amd", "tun"] {
+            linux.module(module);
+        }
+        linux
+    }
+
+    /// Puts a file into the root directory.
+    pub(crate) fn file(&self, from: &Path, name: &str) {
+        fs::copy(from, self.root.join(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    }
+
+    /// Puts a program of this machine into `/bin`, and its libraries to where it looks for them.
+    pub(crate) fn program(&self, name: &str) {
+        let found = output(Command::new("which").arg(name));
+        let path = Path::new(found.trim());
+        fs::copy(path, self.root.join("bin").join(path.file_name().unwrap())).unwrap();
+        // A static program has none.
+        let libraries = Command::new("ldd").arg(path).output().expect("ldd runs");
+        for library in String::from_utf8_lossy(&libraries.stdout).split_whitespace() {
+            if let Some(relative) = library.strip_prefix('/') {
+                let to = self.root.join(relative);
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(library, to).unwrap();
+            }
+        }
+    }
+
+    /// Puts a kernel module and those that it needs into `/modules`, numbered in their order.
+    fn module(&self, name: &str) {
+        let depends =
+            output(Command::new("modprobe").args(["--show-depends", "--set-version", &self.release, name]));
+        for line in depends.lines() {
+            let Some(path) = line.split_whitespace().nth(1).filter(|path| path.starts_with('/')) else {
+                continue;
+            };
+            let number = fs::read_dir(self.root.join("modules")).unwrap().count();
+            let to = self.root.join(format!("modules/{number:02}.ko"));
+            match path.strip_suffix(".xz") {
+                Some(_) => {
+                    let unpacked =
+                        Command::new("xz").args(["--decompress", "--stdout", path]).output().unwrap();
+                    fs::write(to, unpacked.stdout).unwrap();
+                }
+                None => drop(fs::copy(path, to).unwrap()),
+            }
+        }
+    }
+
+    /// Boots, loads the modules, runs a script of the shell, and gives what it printed.
+    pub(crate) fn run(&self, script: &str) -> String {
+        let init = self.root.join("init");
+        let text = format!(
+            "#!/bin/busybox sh\n\
+             /bin/busybox --install -s /bin\n\
+             mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev\n\
+             for module in /modules/*; do insmod $module; done\n\
+             {script}\n\
+             poweroff -f\n"
+        );
+        fs::write(&init, text).unwrap();
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
+        let packed = TemporaryDirectory::new();
+        let archive = packed.join("root.gz");
+        let pack = "cd \"$0\" && find . | cpio --quiet -o -H newc | gzip -1 > \"$1\"";
+        output(Command::new("sh").args(["-c", pack]).arg(self.root.path()).arg(&archive));
+        let kernel = PathBuf::from("/boot").join(format!("vmlinuz-{}", self.release));
+        output(
+            Command::new("timeout")
+                .args([PATIENCE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,+svm"])
+                .args(["-m", "1024", "-display", "none", "-serial", "stdio", "-no-reboot", "-nic", "none"])
+                .args(["-append", "console=ttyS0 panic=-1 quiet", "-kernel"])
+                .arg(kernel)
+                .arg("-initrd")
+                .arg(archive),
+        )
+    }
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}: {complaint}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

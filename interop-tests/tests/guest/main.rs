@@ -1,0 +1,9 @@
+//! Kalends as a guest: the images boot, and serve and keep what the hosted program has stored.
+
+mod guest;
+mod hvt;
+mod image;
+mod linux;
+mod namespace;
+mod spt;
+mod virtio;

@@ -1,0 +1,51 @@
+//! A network namespace with a tap device in it, so that guests of several tests do not meet.
+
+use std::{
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// The host's address in the namespace, and the guest's.
+pub(crate) const HOST: &str = "10.0.0.1/24";
+pub(crate) const GUEST: &str = "10.0.0.2";
+
+/// A namespace that is removed when dropped.
+pub(crate) struct Namespace(String);
+
+impl Namespace {
+    /// A namespace with `tap0`, which is up and has the address [`HOST`].
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = Self(format!("kalends-{}-{number}", std::process::id()));
+        ip(&["netns", "add", &namespace.0]);
+        for arguments in [
+            &["tuntap", "add", "tap0", "mode", "tap"][..],
+            &["address", "add", HOST, "dev", "tap0"],
+            &["link", "set", "tap0", "up"],
+        ] {
+            ip(&[&["-netns", &namespace.0], arguments].concat());
+        }
+        namespace
+    }
+
+    /// A program that will run in the namespace; the process is the program itself.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "delete", &self.0]).status();
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    let output =
+        Command::new("ip").args(arguments).output().expect("ip runs; interop-tests/install installs it");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments:?}, which needs to be root: {complaint}");
+}

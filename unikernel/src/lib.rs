@@ -1,0 +1,7 @@
+//! What the hosted program and the guest share.
+
+mod authority;
+mod handler;
+
+pub use authority::own_authority;
+pub use handler::ServiceHandler;
