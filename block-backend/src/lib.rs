@@ -8,7 +8,7 @@ mod simulated;
 
 pub use file::{FileDevice, OpenError};
 pub use memory::MemoryDevice;
-pub use simulated::{SimulatedDevice, Statistics};
+pub use simulated::{CrashPoint, SimulatedDevice, Statistics};
 
 use std::{fmt, future::Future, ops::Range, pin::Pin};
 

@@ -7,6 +7,7 @@ mod body;
 mod change;
 mod collection;
 mod collection_cache;
+mod collection_edit;
 mod dav;
 mod git_http;
 mod give_way;

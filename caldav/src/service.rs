@@ -79,7 +79,7 @@ enum Area {
 impl Area {
     fn of(request: &Request<RequestBody>) -> Self {
         match request.uri().path() {
-            path if path.starts_with("/.well-known/caldav") => Self::WellKnown,
+            "/.well-known/caldav" | "/.well-known/caldav/" => Self::WellKnown,
             path if path == "/dav" || path.starts_with("/dav/") => Self::Dav,
             path if path.starts_with("/git/") => Self::Git,
             web::OVERVIEW => Self::Overview,

@@ -90,11 +90,6 @@ impl<'a> Snapshot<'a> {
         Self { objects, collections, root }
     }
 
-    /// What is read from.
-    pub(crate) fn objects(&self) -> &'a dyn Objects {
-        self.objects
-    }
-
     /// The directory at the root. Whatever is in it, it is no calendar: there could be no calendars in it
     /// (RFC 4791 §4.2).
     pub(crate) fn root(&self) -> Result<Rc<Directory>, Error> {

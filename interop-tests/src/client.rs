@@ -22,6 +22,7 @@ impl<T: Read + Write> Stream for T {}
 pub struct Connection {
     stream: BufReader<Box<dyn Stream>>,
     authorization: String,
+    closed: bool,
 }
 
 impl Connection {
@@ -51,7 +52,7 @@ impl Connection {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let stream: Box<dyn Stream> = Box::new(StreamOwned::new(connection, tcp(port)?));
-        Ok(Self { stream: BufReader::new(stream), authorization: String::new() })
+        Ok(Self { stream: BufReader::new(stream), authorization: String::new(), closed: false })
     }
 
     /// Without TLS to loopback.
@@ -60,7 +61,7 @@ impl Connection {
     /// When there is no connection.
     pub fn plain(port: u16) -> io::Result<Self> {
         let stream: Box<dyn Stream> = Box::new(tcp(port)?);
-        Ok(Self { stream: BufReader::new(stream), authorization: String::new() })
+        Ok(Self { stream: BufReader::new(stream), authorization: String::new(), closed: false })
     }
 
     /// Sends Basic credentials with every request of [`Self::request`].
@@ -116,6 +117,10 @@ impl Connection {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut response = Response { status, headers, body: Vec::new() };
+        self.closed = match response.header("connection") {
+            Some(value) => !value.eq_ignore_ascii_case("keep-alive"),
+            None => first.starts_with("HTTP/1.0"),
+        };
         if response.header("transfer-encoding") == Some("chunked") {
             loop {
                 let size = u64::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
@@ -128,8 +133,15 @@ impl Connection {
         } else if let Some(length) = response.header("content-length") {
             let length = length.parse().map_err(io::Error::other)?;
             (&mut self.stream).take(length).read_to_end(&mut response.body)?;
+        } else if self.closed && status != 204 {
+            self.stream.read_to_end(&mut response.body)?;
         }
         Ok(response)
+    }
+
+    /// Whether the server has said, with its last answer, that it closes the connection.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -7,6 +7,7 @@ pub mod event;
 pub mod python;
 pub mod server;
 pub mod temporary;
+pub mod vdirsyncer;
 pub mod working_copy;
 
 pub use curl::{Curl, Response};

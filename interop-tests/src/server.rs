@@ -129,6 +129,11 @@ impl Server {
         self.port
     }
 
+    /// The process id.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The first user's name.
     pub fn user(&self) -> &str {
         &self.user

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, ReferenceUpdate,
-    core::{Core, RepositoryState, State, Submitted},
+    core::{Core, Purpose, RepositoryState, State, Submitted},
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
@@ -17,7 +17,7 @@ use gix_object::Kind;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A transaction without blobs may be so large and still use the reserve of a full device.
+/// A transaction without blobs may have so many bytes and still use the reserve of a full device.
 const SMALL: usize = 64 << 10;
 
 /// An object as it is going to be stored.
@@ -81,8 +81,9 @@ impl Core {
         let total: usize = submission.objects.iter().map(|object| object.entry.len()).sum();
         let has_blob = submission.objects.iter().any(|object| object.attributes.kind() == Kind::Blob);
         let small = !has_blob && submission.packs.is_empty() && total <= SMALL;
+        let purpose = if small { Purpose::Deletion } else { Purpose::Data };
         for _ in 0..3 {
-            let reserve = if small { 0 } else { state.reserve(self.capacity) };
+            let reserve = state.reserve(self.capacity, purpose);
             if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {
                 return Ok(allocation);
             }
@@ -154,7 +155,8 @@ impl Core {
         let needed = state.log.segments_needed(sizes.into_iter());
         let mut segments = Vec::new();
         for _ in 0..needed {
-            let extent = state.space.allocate(1, 0).ok_or(Error::DeviceFull)?;
+            let reserve = state.reserve(self.capacity, Purpose::Management);
+            let extent = state.space.allocate(1, reserve).ok_or(Error::DeviceFull)?;
             state.add_data(extent);
             segments.push(extent.first);
         }

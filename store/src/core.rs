@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub(crate) next_repository: u32,
     pub(crate) secrets: Secrets,
     pub(crate) secrets_generation: u64,
+    /// A slot that holds the newest secrets whole.
+    pub(crate) secrets_slot: usize,
     pub(crate) log: Log,
     pub(crate) space: Space,
     /// The segments that hold log or large objects.
@@ -102,6 +104,17 @@ pub(crate) struct State {
     pub(crate) failure: Option<Error>,
     /// What the mount found that an operator should know.
     pub(crate) notices: Vec<String>,
+}
+
+/// What space is needed for. The device is full for new files first, and for management last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Anything with new files.
+    Data,
+    /// A small transaction without blobs: it removes entries, or moves references.
+    Deletion,
+    /// Repositories are made and removed, checkpoints are made.
+    Management,
 }
 
 /// A submitted transaction that is not durable yet.
@@ -165,12 +178,19 @@ impl State {
         self.failure.clone().map_or(Ok(()), Err)
     }
 
-    /// Segments that transactions with new files leave free, so that deletions, the log's own needs and
-    /// checkpoints go on when the device is full.
-    pub(crate) fn reserve(&self, capacity: u64) -> u32 {
+    /// Segments that a transaction must leave free.
+    pub(crate) fn reserve(&self, capacity: u64, purpose: Purpose) -> u32 {
         let segments = segments_of(0, capacity).len() as u32;
-        let checkpoint = self.checkpoint.extent.count.saturating_add(1);
-        (segments / 64).clamp(1, 32).saturating_add(checkpoint.saturating_mul(2)).min(segments / 4)
+        let checkpoint = self.checkpoint.extent.count;
+        // Room to remove a repository and to make the checkpoint that frees its space.
+        let management = checkpoint.saturating_add(1).min(segments / 8);
+        let deletion =
+            (segments / 64).clamp(1, 32).saturating_add(checkpoint.saturating_mul(2)).min(segments / 4);
+        match purpose {
+            Purpose::Management => 0,
+            Purpose::Deletion => management,
+            Purpose::Data => management.saturating_add(deletion).min(segments / 4),
+        }
     }
 
     /// Notes that the segments of an extent hold data.

@@ -192,7 +192,7 @@ impl Core {
 }
 
 /// The device has failed: nothing that is not durable ever will be, and no more is written.
-fn fail(state: &mut State, error: Error) {
+pub(crate) fn fail(state: &mut State, error: Error) {
     for submitted in std::mem::take(&mut state.queue) {
         submitted.repository.borrow_mut().moved.clear();
     }

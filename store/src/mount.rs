@@ -203,7 +203,8 @@ pub(crate) fn open_from(
     }
     let space = loader.space(superblock, position)?;
     let mut notices = Vec::new();
-    let (secrets, secrets_generation) = newest_secrets(secrets_slots(&disk, seed), &mut notices);
+    let (secrets, secrets_generation, secrets_slot) =
+        newest_secrets(secrets_slots(&disk, seed), &mut notices);
     let mut session = [0; 8];
     random(&mut session)?;
     let log = Log::new(position, seed, superblock.block_size, u64::from_le_bytes(session), bytes);
@@ -216,6 +217,7 @@ pub(crate) fn open_from(
         next_repository: loader.next_repository,
         secrets,
         secrets_generation,
+        secrets_slot,
         log,
         space,
         data_segments: loader.data_segments,
@@ -270,20 +272,21 @@ pub(crate) fn secrets_slots(disk: &Disk, seed: u64) -> [SecretsSlot; 2] {
     })
 }
 
-/// The secrets of the newest whole slot, and its generation.
-fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secrets::Secrets, u64) {
-    let mut newest = (secrets::Secrets::new(), 0);
-    let mut lost = false;
-    for slot in slots {
+/// The secrets of the newest whole slot, its generation and its number.
+fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secrets::Secrets, u64, usize) {
+    let mut newest = (secrets::Secrets::new(), 0, 0);
+    let mut lost = 0;
+    for (number, slot) in slots.into_iter().enumerate() {
         match slot {
             SecretsSlot::Whole(generation, secrets) if generation > newest.1 => {
-                newest = (secrets, generation);
+                newest = (secrets, generation, number);
             }
             SecretsSlot::Empty | SecretsSlot::Whole(..) => {}
-            SecretsSlot::Damaged | SecretsSlot::Unreadable(_) => lost = true,
+            SecretsSlot::Damaged | SecretsSlot::Unreadable(_) => lost += 1,
         }
     }
-    if lost && newest.1 == 0 {
+    // One alone is what a crash during the very first write leaves.
+    if lost == 2 {
         notices.push("the secrets (TLS key, token key) are damaged; new ones are needed".into());
     }
     newest

@@ -42,8 +42,8 @@ pub(crate) struct LogReader<'a> {
     seed: u64,
     segments: u32,
     position: LogPosition,
-    /// The segment at hand.
-    loaded: Option<(u32, Bytes)>,
+    /// The end of the segment at hand, from an offset on.
+    loaded: Option<(u32, u32, Bytes)>,
     bytes: u64,
 }
 
@@ -76,8 +76,8 @@ impl<'a> LogReader<'a> {
         if u64::from(offset) + HEADER as u64 > SEGMENT || segment == 0 || segment >= self.segments {
             return Ok(None);
         }
-        let content = self.load(segment)?;
-        let Some((header, checksum, operations)) = frame::read(&content[offset as usize..], self.seed) else {
+        let content = self.load(segment, offset)?;
+        let Some((header, checksum, operations)) = frame::read(&content, self.seed) else {
             return Ok(None);
         };
         let expected = self.position;
@@ -98,15 +98,18 @@ impl<'a> LogReader<'a> {
         Ok(Some(Frame { header, offset: start, operations, segment }))
     }
 
-    fn load(&mut self, segment: u32) -> Result<Bytes, Error> {
-        match &self.loaded {
-            Some((number, content)) if *number == segment => Ok(content.clone()),
+    /// The rest of a segment from an offset on: what is before it may be unreadable by now.
+    fn load(&mut self, segment: u32, offset: u32) -> Result<Bytes, Error> {
+        let (from, content) = match &self.loaded {
+            Some((number, from, content)) if *number == segment && *from <= offset => (*from, content),
             _ => {
-                let content = self.disk.read(u64::from(segment) * SEGMENT, SEGMENT as usize)?;
-                self.loaded = Some((segment, content.clone()));
-                Ok(content)
+                let start = u64::from(segment) * SEGMENT + u64::from(offset);
+                let content = self.disk.read(start, SEGMENT as usize - offset as usize)?;
+                let (_, from, content) = self.loaded.insert((segment, offset, content));
+                (*from, &*content)
             }
-        }
+        };
+        Ok(content.slice((offset - from) as usize..))
     }
 
     /// Looks beyond the end of the log for frames which prove that something acknowledged is missing.
@@ -116,10 +119,10 @@ impl<'a> LogReader<'a> {
         let mut offset = here.offset;
         let mut next = here.next_segment;
         for _ in 0..2 {
-            let content = self.load(segment)?;
+            let (start, content) = (offset, self.load(segment, offset)?);
             while u64::from(offset) + HEADER as u64 <= SEGMENT {
-                let found = content.get(offset as usize..).and_then(|bytes| frame::read(bytes, self.seed));
-                match found {
+                let rest = content.get((offset - start) as usize..);
+                match rest.and_then(|bytes| frame::read(bytes, self.seed)) {
                     Some((header, _, _)) if header.flushed >= here.sequence => {
                         return Ok(LogEnd::Damaged {
                             offset: u64::from(here.segment) * SEGMENT + u64::from(here.offset),

@@ -4,7 +4,7 @@ use crate::{
     Commit, Error, Repository,
     core::{Core, OpenOptions, RepositoryState},
     format::{layout::SECRETS, operation::Operation, secrets},
-    mount,
+    group_commit, mount,
 };
 use kalends_block_backend::BlockDevice;
 use std::{cell::RefCell, rc::Rc};
@@ -113,6 +113,9 @@ impl Store {
     }
 
     /// Keeps a secret, durable on return; all secrets together hold up to 64 KiB.
+    ///
+    /// All secrets are written to both slots, one after the other: a crash leaves one of them whole, and
+    /// so does a bad block at any other time.
     pub fn set_secret(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         let mut state = self.core.state.borrow_mut();
         state.check_writable()?;
@@ -120,8 +123,15 @@ impl Store {
         changed.insert(name.into(), value.into());
         let generation = state.secrets_generation + 1;
         let slot = secrets::encode(&changed, generation, self.core.seed)?;
-        self.core.disk.write(SECRETS[(generation % 2) as usize], &slot)?;
-        self.core.disk.device.flush()?;
+        let newest = state.secrets_slot;
+        for number in [1 - newest, newest] {
+            let written = self.core.disk.write(SECRETS[number], &slot);
+            let written = written.and_then(|()| Ok(self.core.disk.device.flush()?));
+            if let Err(error) = written {
+                group_commit::fail(&mut state, error.clone());
+                return Err(error);
+            }
+        }
         state.secrets = changed;
         state.secrets_generation = generation;
         Ok(())

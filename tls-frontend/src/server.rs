@@ -3,7 +3,7 @@
 use crate::{
     Handler, Limits, Listener, Network,
     handler::{RequestBody, ResponseBody},
-    http::{GuardedStream, HyperStream, HyperTimer, LocalTasks, PacedBody},
+    http::{GuardedStream, HyperStream, HyperTimer, LocalTasks, PacedBody, ReturnedBody, read_rest},
 };
 use async_executor::LocalExecutor;
 use futures_rustls::TlsAcceptor;
@@ -31,6 +31,12 @@ use std::{
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
+
+/// A refused request's body of at most so many bytes is read before the answer: some clients take an answer
+/// that comes earlier, and over HTTP/2 the end of the stream with it, for a failure.
+const UNREAD_BODY: u64 = 64 << 10;
+/// Longest wait for it.
+const UNREAD_TIME: Duration = Duration::from_secs(2);
 
 /// Tells all parts of a server to end. Cloning gives the same signal.
 #[derive(Clone, Default)]
@@ -309,8 +315,16 @@ async fn respond<N: Network, H: Handler>(
     let _active = Active::begin(activity);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(peer);
-    let body: RequestBody = Box::pin(PacedBody::new(body, shared.network.clone(), &shared.limits));
-    Ok(shared.handler.handle(Request::from_parts(parts, body)).await)
+    let waits = parts.headers.contains_key(http::header::EXPECT);
+    let left = Rc::new(Cell::new(None));
+    let body = PacedBody::new(body, shared.network.clone(), &shared.limits);
+    let body: RequestBody = Box::pin(ReturnedBody::new(body, left.clone()));
+    let response = shared.handler.handle(Request::from_parts(parts, body)).await;
+    // Whoever waits for 100 Continue has not sent anything yet.
+    if let (Some(rest), false) = (left.take(), waits) {
+        select(pin!(read_rest(rest, UNREAD_BODY)), shared.network.sleep(UNREAD_TIME)).await;
+    }
+    Ok(response)
 }
 
 struct Active(Rc<Activity>);

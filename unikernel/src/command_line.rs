@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::size;
+use kalends_tls_frontend::stack::StackOptions;
 use lexopt::{Arg, Parser, ValueExt};
 use std::{
     ffi::OsString,
@@ -38,6 +39,11 @@ Options of serve:
                         [default: one signed by this server's own authority]
   --key FILE            its private key (PEM)
   --hostname NAME       the name clients reach the server by [default: localhost]
+  --tap NAME            serve on this tap interface with the network stack of a unikernel, instead of the
+                        host's sockets; then --listen is [default: [::]:8443], and there are
+                          --ipv4 ADDRESS/BITS, dhcp or off [default: dhcp], --ipv4-gateway ADDRESS,
+                          --ipv6 ADDRESS/BITS, auto or off [default: auto], --ipv6-gateway ADDRESS,
+                          --name-server ADDRESS (may be given more than once)
   --log LEVEL           off, error, warn, info or debug [default: warn]; requests are logged at info
   -h, --help            this text
   -V, --version         the version
@@ -48,7 +54,7 @@ Options of serve:
 pub(crate) enum Command {
     Help(&'static str),
     Version,
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Check a device.
     Fsck {
         device: PathBuf,
@@ -77,6 +83,9 @@ pub(crate) struct ServeOptions {
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) hostname: String,
     pub(crate) log: log::LevelFilter,
+    /// The tap interface to serve on instead of the host's sockets.
+    pub(crate) tap: Option<String>,
+    pub(crate) stack: StackOptions,
 }
 
 impl Default for ServeOptions {
@@ -91,6 +100,8 @@ impl Default for ServeOptions {
             certificate: None,
             hostname: "localhost".into(),
             log: log::LevelFilter::Warn,
+            tap: None,
+            stack: StackOptions::default(),
         }
     }
 }
@@ -139,6 +150,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Long("cert") => certificate = Some(parser.value().map_err(line)?.into()),
             Arg::Long("key") => key = Some(parser.value().map_err(line)?.into()),
             Arg::Long("hostname") => options.hostname = hostname(text(&mut parser)?)?,
+            Arg::Long("tap") => options.tap = Some(text(&mut parser)?),
+            Arg::Long(name) if StackOptions::NAMES.contains(&name) => {
+                let name = name.to_owned();
+                options.stack.set(&name, &text(&mut parser)?)?;
+            }
             Arg::Long("log") => {
                 let value = text(&mut parser)?;
                 options.log = value
@@ -153,10 +169,16 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         (None, None) => None,
         _ => return Err("--cert and --key go together".into()),
     };
+    if options.tap.is_some() {
+        options.stack.configuration()?;
+        options.listen = vec![(Ipv6Addr::UNSPECIFIED, 8443).into()];
+    } else if !options.stack.is_empty() {
+        return Err("--ipv4, --ipv6 and their like need --tap: the host has addresses already".into());
+    }
     if !listen.is_empty() {
         (options.listen, options.listen_given) = (listen, true);
     }
-    Ok(Command::Serve(options))
+    Ok(Command::Serve(Box::new(options)))
 }
 
 /// The commands without a server; their arguments are places.
@@ -221,7 +243,7 @@ mod tests {
 
     #[test]
     fn no_arguments_serve_with_defaults() {
-        assert_eq!(run(&[]), Ok(Command::Serve(ServeOptions::default())));
+        assert_eq!(run(&[]), Ok(Command::Serve(Box::default())));
         assert_eq!(run(&["serve"]), run(&[]));
     }
 
@@ -239,6 +261,20 @@ mod tests {
         assert_eq!(options.certificate, Some(("c".into(), "k".into())));
         assert_eq!(options.hostname, "cal.example");
         assert_eq!(options.log, log::LevelFilter::Debug);
+    }
+
+    #[test]
+    fn a_tap_interface_comes_with_addresses_and_listens_on_all() {
+        let Ok(Command::Serve(options)) = run(&["--tap", "tap0", "--ipv4", "10.0.0.2/24"]) else {
+            panic!("refused")
+        };
+        assert_eq!(options.tap.as_deref(), Some("tap0"));
+        assert_eq!(options.listen, ["[::]:8443".parse().unwrap()]);
+        assert!(!options.stack.is_empty());
+        let Ok(Command::Serve(options)) = run(&["--tap", "tap0", "--listen", ":443"]) else {
+            panic!("refused")
+        };
+        assert_eq!(options.listen, ["[::]:443".parse().unwrap()]);
     }
 
     #[test]
@@ -260,6 +296,8 @@ mod tests {
             (&["--cert", "c"], "--key"),
             (&["--hostname", "a b"], "--hostname a b"),
             (&["--log", "loud"], "--log loud"),
+            (&["--ipv4", "10.0.0.2/24"], "--tap"),
+            (&["--tap", "tap0", "--ipv4", "10.0.0.2"], "--ipv4 10.0.0.2"),
             (&["sreve"], "sreve"),
             (&["--device"], "--device"),
             (&["fsck"], "kalends fsck DEVICE"),

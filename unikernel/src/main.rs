@@ -9,6 +9,7 @@ mod prompt;
 mod serve;
 mod size;
 mod start;
+mod tap;
 mod tls;
 
 use command_line::Command;

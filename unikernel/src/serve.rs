@@ -1,6 +1,6 @@
 //! `kalends serve`.
 
-use crate::{command_line::ServeOptions, device, start, tls};
+use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
 use kalends::ServiceHandler;
@@ -9,13 +9,32 @@ use kalends_tls_frontend::{
     Limits, Listener, Network, Server, Shutdown,
     host::{HostNetwork, block_on},
 };
-use std::{io, rc::Rc};
+use std::{
+    io,
+    pin::{Pin, pin},
+    rc::Rc,
+};
 
 /// Serves until a signal; the error is one line.
 pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
     env_logger::Builder::new().filter_level(options.log).init();
     // Listening comes first: a second server must fail before it touches anything.
-    let listeners = listen(options)?;
+    match &options.tap {
+        None => serve_on(options, HostNetwork, |serving| block_on(serving)),
+        Some(tap) => {
+            let mut interface = TapInterface::attach(tap, &options.stack)?;
+            serve_on(options, interface.network(), |serving| interface.block_on(serving))
+        }
+    }
+}
+
+/// Serves on a network, whose loop `run` is.
+fn serve_on<N: Network>(
+    options: &ServeOptions,
+    network: N,
+    run: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
+) -> Result<(), String> {
+    let listeners = listen(options, &network)?;
     let (store, created) = device::open_or_create(&options.device, options.size)?;
     let (tls, authority) = tls::configuration(options, &store)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
@@ -33,10 +52,10 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
     let mut signals =
         Signals::new([Signal::Int, Signal::Term]).map_err(|error| format!("cannot take signals: {error}"))?;
     let server =
-        Server::new(HostNetwork, tls, ServiceHandler(Rc::new(service)), Limits::default(), shutdown.clone());
+        Server::new(network, tls, ServiceHandler(Rc::new(service)), Limits::default(), shutdown.clone());
     let authority = authority.as_ref().map(|authority| authority.path.as_path());
     start::announce(options, address, authority, &user, created);
-    block_on(async {
+    run(pin!(async {
         let stop = async {
             signals.next().await;
             eprintln!("Stopping: requests under way end first; Ctrl-C again stops at once.");
@@ -45,15 +64,15 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<(), String> {
             std::process::exit(130)
         };
         futures_util::future::select(Box::pin(server.run(listeners)), Box::pin(stop)).await;
-    });
+    }));
     store.close().map_err(|error| format!("{}: {error}", options.device.display()))
 }
 
-fn listen(options: &ServeOptions) -> Result<Vec<<HostNetwork as Network>::Listener>, String> {
+fn listen<N: Network>(options: &ServeOptions, network: &N) -> Result<Vec<N::Listener>, String> {
     let mut listeners = Vec::new();
     let mut refused = None;
     for address in &options.listen {
-        match HostNetwork.listen(*address) {
+        match network.listen(*address) {
             Ok(listener) => listeners.push(listener),
             // A host without IPv6 is no reason not to serve on the default addresses.
             Err(error)

@@ -62,7 +62,12 @@ pub(crate) fn announce(
     };
     let name = &user.name;
     let signed_url = url.replacen("https://", &format!("https://{name}@"), 1);
-    let trust = authority.map(|path| format!("-c http.sslCAInfo={} ", path.display())).unwrap_or_default();
+    // With its whole path, which the clone's configuration keeps.
+    let trust = authority.map(|path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        format!("-c http.sslCAInfo=\"{}\" ", path.display())
+    });
+    let trust = trust.unwrap_or_default();
     println!("Kalends {} serves {}.", env!("CARGO_PKG_VERSION"), options.device.display());
     if created {
         println!("The device is new.");
@@ -78,13 +83,13 @@ pub(crate) fn announce(
     if let Some(path) = authority {
         println!("  authority  {} (the certificate that clients should trust)", path.display());
     }
-    println!("  git        git {trust}clone {signed_url}/git/{name}.git");
+    println!("  git        git clone {trust}{signed_url}/git/{name}.git");
     println!();
     println!("What to try next:");
     println!("  Thunderbird, Apple Calendar, DAVx5, Evolution: add a CalDAV account with URL {url}/");
     println!("  A browser: {url}/overview shows the calendars and their latest changes.");
     println!("  Undo anything: clone, `git revert` the commit, push.");
-    println!("  Users: git {trust}clone {signed_url}/git/realm.git (its README.md tells how).");
+    println!("  Users: git clone {trust}{signed_url}/git/realm.git (its README.md tells how).");
     if address.ip().is_loopback() {
         println!(
             "  Only this machine can connect; --listen 0.0.0.0:8443 --hostname NAME opens it to a network."

@@ -35,6 +35,9 @@ pub(crate) fn configuration(
     let mut names = vec![options.hostname.clone()];
     names.extend(["localhost".into(), "127.0.0.1".into(), "::1".into()]);
     names.extend(options.listen.iter().filter(|at| !at.ip().is_unspecified()).map(|at| at.ip().to_string()));
+    if let Ok(stack) = options.stack.configuration() {
+        names.extend(stack.fixed_addresses().map(|address| address.to_string()));
+    }
     names.sort();
     names.dedup();
     // The host's own name is what clients show.

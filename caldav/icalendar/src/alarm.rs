@@ -2,7 +2,7 @@
 
 use crate::{
     civil::DAY,
-    moment::{Form, TimeReader},
+    moment::TimeReader,
     object::Component,
     recurrence_set::Occurrence,
     time_range::TimeRange,
@@ -68,8 +68,8 @@ impl Trigger {
         let first = match (self.when, &occurrence.written) {
             (When::At(time), _) => time,
             (_, None) => return false,
-            (When::FromStart(offset), Some((start, _))) => as_time(*start).plus(offset, &occurrence.zone).utc,
-            (When::FromEnd(offset), Some((_, end))) => as_time(*end).plus(offset, &occurrence.zone).utc,
+            (When::FromStart(offset), Some((start, _))) => start.plus(offset, &occurrence.zone).utc,
+            (When::FromEnd(offset), Some((_, end))) => end.plus(offset, &occurrence.zone).utc,
         };
         self.sounds_at(first, range)
     }
@@ -85,10 +85,4 @@ impl Trigger {
         let latest = offset.saturating_add(repeated).saturating_add(2 * DAY);
         (start.saturating_sub(latest), end.saturating_sub(offset).saturating_add(2 * DAY))
     }
-}
-
-/// The midnight of a DATE is a time that seconds may be added to.
-fn as_time(moment: crate::moment::Moment) -> crate::moment::Moment {
-    let form = if moment.form == Form::Date { Form::Floating } else { moment.form };
-    crate::moment::Moment { form, ..moment }
 }

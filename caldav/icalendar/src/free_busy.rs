@@ -13,7 +13,7 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-/// Why a time is not free: FBTYPE (RFC 5545 §3.2.9).
+/// Why a time is not free: FBTYPE (RFC 5545 §3.2.9). The busiest is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BusyType {
     /// BUSY.
@@ -48,6 +48,18 @@ impl BusyType {
             Some(Self::BusyTentative)
         } else {
             Some(Self::Busy)
+        }
+    }
+
+    /// The busiest type of time that a component may take; none when all of it is free.
+    pub(crate) fn at_most(component: &Component<'_>) -> Option<Self> {
+        match ComponentKind::named(component.name())? {
+            ComponentKind::Event => Self::of_event(component),
+            ComponentKind::FreeBusy => component
+                .all("FREEBUSY")
+                .filter_map(|listed| Self::of_fbtype(listed.parameter("FBTYPE")))
+                .min(),
+            ComponentKind::Todo | ComponentKind::Journal => None,
         }
     }
 
@@ -112,9 +124,13 @@ impl FreeBusy {
     }
 
     /// Adds the busy time of an object: of events that are opaque and not cancelled, and what VFREEBUSYs
-    /// list. When the budget is exceeded all of the window is busy.
+    /// list. When the budget is exceeded all of the window is as busy as the busiest of its components.
     pub fn add(&mut self, object: &CalendarObject, floating: &Zone, budget: &mut Budget) {
         let window = self.window();
+        let Some(busiest) = object.root().components().filter_map(|inner| BusyType::at_most(&inner)).min()
+        else {
+            return;
+        };
         let sets = RecurrenceSets::of(object, floating, budget);
         for set in &sets.sets {
             for (index, member) in set.members.iter().enumerate() {
@@ -132,7 +148,7 @@ impl FreeBusy {
             }
         }
         if budget.is_exceeded() {
-            self.add_period(BusyType::Busy, self.start, self.end);
+            self.add_period(busiest, self.start, self.end);
         }
     }
 
@@ -235,11 +251,17 @@ fn at_most(periods: Vec<(i64, i64)>, most: usize) -> Vec<(i64, i64)> {
     let mut gaps: Vec<i64> =
         periods.iter().zip(periods.iter().skip(1)).map(|(earlier, later)| later.0 - earlier.1).collect();
     gaps.sort_unstable();
-    let closed = gaps.get(excess - 1).copied().unwrap_or(0);
+    // All gaps that are shorter than this one are closed, and as many of its own length as it takes.
+    let longest = gaps.get(excess - 1).copied().unwrap_or(0);
+    let mut of_longest = excess - gaps.partition_point(|gap| *gap < longest);
     let mut fewer: Vec<(i64, i64)> = Vec::with_capacity(most);
     for (start, end) in periods {
         match fewer.last_mut() {
-            Some(last) if start - last.1 <= closed => last.1 = end,
+            Some(last) if start - last.1 < longest => last.1 = end,
+            Some(last) if start - last.1 == longest && of_longest > 0 => {
+                of_longest -= 1;
+                last.1 = end;
+            }
             _ => fewer.push((start, end)),
         }
     }

@@ -36,24 +36,24 @@ impl Moment {
         Self { form, local, utc: zone.to_utc(local) }
     }
 
-    /// The Unix time `utc`, seen in `zone`.
+    /// The Unix time `utc`, seen in `zone`. A DATE is the nearest midnight.
     pub(crate) fn of_utc(form: Form, zone: &Zone, utc: i64) -> Self {
         match form {
-            Form::Date => Self::of_local(form, zone, zone.to_local(utc)),
+            Form::Date => Self::of_local(form, zone, zone.to_local(utc).saturating_add(DAY / 2)),
             Form::Floating | Form::Absolute => Self { form, local: zone.to_local(utc), utc },
         }
     }
 
-    /// This time and a duration: days by the calendar of `zone`, then exact seconds.
+    /// This time and a duration: days by the calendar of `zone`, then exact seconds. A DATE and seconds are
+    /// a floating time.
     pub(crate) fn plus(self, duration: Duration, zone: &Zone) -> Self {
-        if duration.days == 0 {
-            return Self::of_utc(self.form, zone, self.utc.saturating_add(duration.seconds));
-        }
+        let form = if self.form == Form::Date && duration.seconds != 0 { Form::Floating } else { self.form };
         let local = self.local.saturating_add(duration.days.saturating_mul(DAY));
-        if self.form == Form::Date {
-            return Self::of_local(self.form, zone, local.saturating_add(duration.seconds));
+        if form == Form::Date {
+            return Self::of_local(form, zone, local);
         }
-        Self::of_utc(self.form, zone, zone.to_utc(local).saturating_add(duration.seconds))
+        let utc = if duration.days == 0 { self.utc } else { zone.to_utc(local) };
+        Self::of_utc(form, zone, utc.saturating_add(duration.seconds))
     }
 
     /// As a value without reference to a time zone: a DATE or floating time as it is, all else in UTC.

@@ -14,7 +14,7 @@ use crate::{
     rule::{Frequency, Rule},
 };
 
-/// Work that a computation may do, in days examined and instances made; about 5 ns each.
+/// Work that a computation may do, in days examined and a twelfth of an instance made; about 15 ns each.
 #[derive(Clone, Debug)]
 pub struct Budget {
     left: u64,
@@ -22,7 +22,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For one calendar object: 200,000 steps, about a millisecond.
+    /// For one question about one calendar object: 200,000 steps, a few milliseconds. A budget is for one
+    /// object: once exceeded it stays so, and answers about other objects would suffer.
     pub const OBJECT: u64 = 200_000;
 
     /// A budget of so many steps.
@@ -191,6 +192,9 @@ impl<'r> RuleTimes<'r> {
 
     /// Whether `time` is a time of the rule. Asked for ascending times.
     pub(crate) fn names(&mut self, time: i64, budget: &mut Budget) -> bool {
+        if !budget.spend(1) {
+            return false;
+        }
         self.seek(time, budget);
         self.peek(budget) == Some(time)
     }

@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 /// From the earliest start to the latest end, in Unix time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Not after the earliest start; `i64::MIN` when there is none.
+    /// Not after the earliest start; `i64::MIN` when there is none. After `end` when it is never.
     pub start: i64,
     /// Not before the latest end; `i64::MAX` when there is none.
     pub end: i64,
@@ -42,8 +42,8 @@ pub struct Summary {
     pub span: Span,
     /// Whether it recurs or has overrides.
     pub recurring: bool,
-    /// Whether it may count for free-busy: a VFREEBUSY, or a VEVENT that is not always transparent or
-    /// cancelled.
+    /// Whether it may count for free-busy: a VFREEBUSY that lists more than free time, or a VEVENT of which not
+    /// all is transparent or cancelled.
     pub busy: bool,
     /// Where known: the days, in UTC, that it is on.
     days: Option<Days>,
@@ -95,11 +95,7 @@ impl Summary {
         }
         let recurring = sets.sets.iter().any(RecurrenceSet::recurs);
         let days = if recurring && span != Span::ALL { Days::of(&mut sets, &span) } else { None };
-        let busy = calendar.components().any(|component| match ComponentKind::named(component.name()) {
-            Some(ComponentKind::Event) => BusyType::of_event(&component).is_some(),
-            Some(ComponentKind::FreeBusy) => true,
-            _ => false,
-        });
+        let busy = calendar.components().any(|component| BusyType::at_most(&component).is_some());
         Some(Self { uid, kind, span, recurring, busy, days })
     }
 
@@ -107,7 +103,8 @@ impl Summary {
     pub fn may_overlap(&self, range: &TimeRange) -> bool {
         let (start, end) = range.bounds();
         // Ends count as within: some rules of RFC 4791 §9.9 take them so.
-        self.span.start <= end
+        self.span.start <= self.span.end
+            && self.span.start <= end
             && self.span.end >= start
             && self.days.as_ref().is_none_or(|days| days.may_include(start, end))
     }

@@ -97,6 +97,22 @@ impl Timing {
         self.anchor.form == Form::Absolute && self.end.0 == Form::Absolute
     }
 
+    /// From when to when, both included, what touches a time from `window.0` to `window.1` starts.
+    pub(crate) fn starts_touching(&self, window: (i64, i64)) -> (i64, i64) {
+        let length = self.length.seconds();
+        let slack = match self.length {
+            // Days are longer and shorter where the offset of the zone changes.
+            Length::Nominal(duration) if duration.days != 0 => 2 * DAY,
+            // An end that is a date is the nearest midnight.
+            Length::Exact(_) if self.end.0 == Form::Date => DAY,
+            _ => 0,
+        };
+        (
+            window.0.saturating_sub(length.max(0)).saturating_sub(slack),
+            window.1.saturating_sub(length.min(0)).saturating_add(slack),
+        )
+    }
+
     /// The end of an instance that starts at `start`.
     pub(crate) fn end_of(&self, start: Moment, length: Length) -> Moment {
         match length {

@@ -41,11 +41,10 @@ pub(crate) fn offsets(component: &Component<'_>) -> Vec<i32> {
 
 impl VtimezoneRules {
     /// Reads the observances; `None` when there is no usable one.
-    pub(crate) fn of(component: &Component<'_>) -> Option<Self> {
+    pub(crate) fn of(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
         let mut transitions: Vec<(i64, i32)> = Vec::new();
         let mut first: Option<(i64, i32)> = None;
         let mut unbounded = false;
-        let mut budget = Budget::new(Budget::OBJECT);
         for observance in component.components().take(MOST_OBSERVANCES) {
             let offset = |name| parse_utc_offset(observance.first(name)?.value().trim());
             let (Some(from), Some(to)) = (offset("TZOFFSETFROM"), offset("TZOFFSETTO")) else { continue };
@@ -80,8 +79,8 @@ impl VtimezoneRules {
                 let until = rule.last_second(|utc| utc + i64::from(from), false);
                 unbounded |= until.is_none() && rule.count.is_none();
                 let mut times = RuleTimes::new(&rule, start, until, rule.count);
-                times.seek(start_of(days_from_civil(FIRST_YEAR, 1, 1)), &mut budget);
-                while let Some(onset) = times.next(&mut budget) {
+                times.seek(start_of(days_from_civil(FIRST_YEAR, 1, 1)), budget);
+                while let Some(onset) = times.next(budget) {
                     if onset >= start_of(days_from_civil(LAST_YEAR + 1, 1, 1)) {
                         break;
                     }

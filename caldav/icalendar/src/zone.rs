@@ -2,12 +2,13 @@
 
 use crate::{
     object::Component,
+    rule_times::Budget,
     vtimezone::{self, VtimezoneRules},
     windows_zones,
 };
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetComponents, Tz};
-use std::{fmt, rc::Rc};
+use std::{collections::BTreeSet, fmt, rc::Rc};
 
 /// A time zone.
 #[derive(Clone)]
@@ -62,13 +63,18 @@ impl Zone {
     /// zone: exporters are known to write truncated or outdated rules under these names, and clients go
     /// by the name too. Anything else is what the component says.
     pub fn of_vtimezone(component: &Component<'_>) -> Option<Self> {
+        Self::of_vtimezone_within(component, &mut Budget::new(Budget::OBJECT))
+    }
+
+    /// As [`Self::of_vtimezone`]; transitions that the budget does not allow for are missing.
+    fn of_vtimezone_within(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
         let named = component.first("TZID").and_then(|tzid| Self::named(tzid.value()));
         if let Some(named) = &named
             && named.has_had(&vtimezone::offsets(component))
         {
             return Some(named.clone());
         }
-        match VtimezoneRules::of(component) {
+        match VtimezoneRules::of(component, budget) {
             Some(rules) => Some(Self::Custom(Rc::new(rules))),
             None => named,
         }
@@ -114,6 +120,16 @@ impl Zone {
         if i64::from(self.offset(second)) == after { second } else { first }
     }
 
+    /// Local times between which all local times are that mean a Unix time from `from` to `to`.
+    pub(crate) fn local_bounds(&self, from: i64, to: i64) -> (i64, i64) {
+        // Offsets that are in force so near that `to_utc` may look at them.
+        let near =
+            |utc: i64| (-4..=4).map(move |half_day| self.offset(utc.saturating_add(half_day * 43_200)));
+        let least = near(from).min().unwrap_or(0);
+        let most = near(to).max().unwrap_or(0);
+        (from.saturating_add(i64::from(least)), to.saturating_add(i64::from(most)))
+    }
+
     /// Local time of a Unix time.
     pub fn to_local(&self, utc: i64) -> i64 {
         utc + i64::from(self.offset(utc))
@@ -136,13 +152,23 @@ pub struct Zones {
 }
 
 impl Zones {
-    /// Reads the VTIMEZONEs of a VCALENDAR.
+    /// Reads the VTIMEZONEs of a VCALENDAR that its components refer to; Exchange sends every zone it knows,
+    /// about 140. All together cost at most twice [`Budget::OBJECT`], enough for fifty with endless rules; what is
+    /// beyond keeps the offset of its last transition within.
     pub fn of(calendar: &Component<'_>) -> Self {
+        let mut used = BTreeSet::new();
         let mut defined = Vec::new();
+        let mut budget = Budget::new(2 * Budget::OBJECT);
+        for component in calendar.components() {
+            if !component.is("VTIMEZONE") {
+                collect_tzids(&component, &mut used);
+            }
+        }
         for component in calendar.components().filter(|component| component.is("VTIMEZONE")) {
             let Some(tzid) = component.first("TZID") else { continue };
-            if defined.len() < MOST_ZONES
-                && let Some(zone) = Zone::of_vtimezone(&component)
+            if used.contains(tzid.value().trim())
+                && defined.len() < MOST_ZONES
+                && let Some(zone) = Zone::of_vtimezone_within(&component, &mut budget)
             {
                 defined.push((tzid.value().trim().to_owned(), zone));
             }
@@ -158,8 +184,18 @@ impl Zones {
     }
 }
 
-/// VTIMEZONEs read of one object; Exchange sends every zone it knows, about 140.
+/// VTIMEZONEs read of one object.
 const MOST_ZONES: usize = 600;
+
+/// The TZIDs that the properties of a component, and of those in it, refer to.
+fn collect_tzids<'a>(component: &Component<'a>, tzids: &mut BTreeSet<&'a str>) {
+    for property in component.properties() {
+        tzids.extend(property.parameter("TZID").map(str::trim));
+    }
+    for inner in component.components() {
+        collect_tzids(&inner, tzids);
+    }
+}
 
 #[cfg(test)]
 mod tests {

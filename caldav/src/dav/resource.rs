@@ -35,6 +35,20 @@ impl Principal {
         if user.administrator { service.realm.user(name).map(Self::User) } else { None }
     }
 
+    /// The principals that the user may see, users first, sorted by name.
+    pub(crate) fn visible(service: &Service, user: &User) -> Vec<Self> {
+        let users = match user.administrator {
+            true => service.realm.user_names(),
+            false => vec![user.name.clone()],
+        };
+        let groups = match user.administrator {
+            true => service.realm.group_names(),
+            false => service.realm.groups_of(&user.name).into_iter().map(|group| group.name).collect(),
+        };
+        let names = users.into_iter().chain(groups);
+        names.filter_map(|name| Self::find(service, user, &name)).collect()
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         match self {

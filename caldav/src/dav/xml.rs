@@ -413,8 +413,8 @@ pub(crate) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// Namespaces in XML 1.0 §3, production 4.
-fn is_ncname(name: &str) -> bool {
+/// Whether this can be the local name of an element: Namespaces in XML 1.0 §3, production 4.
+pub(crate) fn is_ncname(name: &str) -> bool {
     let starts = |c: char| {
         matches!(c, 'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}'
             | '\u{f8}'..='\u{2ff}' | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}'

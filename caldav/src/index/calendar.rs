@@ -101,28 +101,6 @@ impl CalendarIndex {
             .filter(move |name| self.summary(name).is_some_and(|summary| *summary.uid == *uid))
     }
 
-    /// The UIDs that several members have.
-    pub(super) fn duplicate_uids(&self) -> Vec<(String, Vec<Vec<u8>>)> {
-        let mut duplicates: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
-        let hashes: Vec<u64> = self.by_uid.iter().map(|(hash, _)| *hash).collect();
-        let mut repeated: Vec<u64> =
-            hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        repeated.dedup();
-        for hash in repeated {
-            let first: Rc<[u8]> = Rc::default();
-            for (_, name) in self.by_uid.range((hash, first)..).take_while(|(found, _)| *found == hash) {
-                if let Some(summary) = self.summary(name) {
-                    duplicates.entry(&*summary.uid).or_default().push(name.to_vec());
-                }
-            }
-        }
-        duplicates
-            .into_iter()
-            .filter(|(_, names)| names.len() > 1)
-            .map(|(uid, names)| (uid.to_owned(), names))
-            .collect()
-    }
-
     fn summary(&self, name: &[u8]) -> Option<&Summary> {
         self.members.get(name)?.summary.as_deref()
     }

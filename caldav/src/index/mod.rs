@@ -12,7 +12,10 @@ pub(crate) use calendar::{CalendarIndex, Wanted};
 use crate::give_way::give_way;
 use kalends_icalendar::Summary;
 use kalends_store::{Error, ObjectId, Objects, Tree};
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, hash_map::Entry},
+};
 
 /// Bytes of memory that all indexes may take, about; one alone may take more.
 const MEMORY: usize = 24 << 20;
@@ -69,19 +72,6 @@ impl Index {
         uid: &str,
     ) -> Result<Option<Vec<u8>>, Error> {
         self.with(objects, tree, |calendar| calendar.members_with_uid(uid).next().map(<[u8]>::to_vec))
-    }
-
-    /// The UIDs that more than one member of the calendar `tree` has, with these members, sorted by name
-    /// each; RFC 4791 §4.1 forbids them.
-    ///
-    /// # Errors
-    /// Those of reading the calendar's objects.
-    pub(crate) fn duplicate_uids(
-        &self,
-        objects: &dyn Objects,
-        tree: &ObjectId,
-    ) -> Result<Vec<(String, Vec<Vec<u8>>)>, Error> {
-        self.with(objects, tree, CalendarIndex::duplicate_uids)
     }
 
     /// Makes the index of the calendar `tree` if there is none, without keeping other requests waiting: to
@@ -152,8 +142,8 @@ impl Index {
     ) -> Result<(), Error> {
         let tree = objects.tree(id)?;
         for unknown in self.unknown_objects(objects, id)? {
-            if !summaries.contains_key(&unknown) {
-                summaries.insert(unknown, calendar::summarize(objects, &unknown)?);
+            if let Entry::Vacant(missing) = summaries.entry(unknown) {
+                missing.insert(calendar::summarize(objects, &unknown)?);
             }
         }
         let mut state = self.state.borrow_mut();
@@ -173,7 +163,7 @@ impl State {
         let length = tree.as_bytes().len();
         let common = |kept: &Kept| kept.index.tree().common_bytes(tree);
         let best = self.calendars.iter().map(|(id, kept)| (common(kept), id)).max()?;
-        (best.0 * 2 >= length).then_some(*best.1)
+        (length > 0 && best.0 * 2 >= length).then_some(*best.1)
     }
 
     /// An index to make that of `tree` from.

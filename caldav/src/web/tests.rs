@@ -57,7 +57,7 @@ fn the_overview_needs_a_password_and_escapes_what_people_wrote() {
     assert_eq!(get(&service, Method::GET, "/overview", Some("wrong")).0, 401);
     let repository = service.store.repository("ada").unwrap();
     let mut change = Change::new(&repository);
-    let file = "type = \"calendar\"\ndisplayname = \"<Work> & \\\"more\\\"\"\ncolor = \"#FF8800AA\"\n";
+    let file = "type = \"calendar\"\ndisplay-name = \"<Work> & \\\"more\\\"\"\ncolor = \"#FF8800AA\"\n";
     change.write(&[b"a b", b".collection.toml"], file).unwrap();
     change.write(&[b"a b", b"x.ics"], "x").unwrap();
     let author = service.realm.user("ada").unwrap().author();

@@ -269,3 +269,16 @@ fn copies_cannot_grow_without_bounds() {
     }
     refused.expect("2^20 copies of 100 files are too many").expect(507);
 }
+
+#[test]
+fn what_is_too_much_to_look_through_can_still_be_renamed() {
+    let server = Server::new();
+    let paths: Vec<_> = (0..10_001).map(|n| format!("big/{n}/a")).collect();
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), Some(path.as_str()))).collect();
+    server.commit("ada", &files);
+    server.send("MKCOL", "/dav/calendars/ada/in/", &[], "").expect(201);
+    transfer(&server, "COPY", "big/", "copy/", &[]).expect(403);
+    transfer(&server, "MOVE", "big/", "in/big/", &[]).expect(403);
+    transfer(&server, "MOVE", "big/", "large/", &[]).expect(201);
+    assert!(exists(&server, "large/7/a"));
+}

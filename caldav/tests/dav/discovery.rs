@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// `ada` with two mail addresses, `bob`, and the group `staff` of both.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     let server = Server::new();
     let files = server.files("realm");
     let users = &files.iter().find(|(path, _)| path == "users.toml").unwrap().1;

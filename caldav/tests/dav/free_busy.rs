@@ -46,7 +46,7 @@ fn what_takes_no_time_is_not_told_and_what_overlaps_is_told_once() {
     let server = Server::new();
     let at = |uid: &str, start: &str, end: &str, more: &str| {
         let text = event(uid, "x").replace("DTSTART:20260102T100000Z", &format!("DTSTART:{start}"));
-        text.replace("DTEND:20260102T110000Z", &format!("DTEND:{end}\r\n{more}").trim_end())
+        text.replace("DTEND:20260102T110000Z", format!("DTEND:{end}\r\n{more}").trim_end())
     };
     server.commit(
         "ada",

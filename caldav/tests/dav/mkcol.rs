@@ -1,6 +1,7 @@
 //! MKCOL and MKCALENDAR.
 
-use crate::server::{Server, event};
+use crate::server::{Server, block_on, event};
+use kalends_store::ReferenceUpdate;
 
 const XML: (&str, &str) = ("content-type", "application/xml; charset=utf-8");
 
@@ -70,4 +71,22 @@ fn calendars_are_made_but_not_in_calendars() {
     server.send("MKCALENDAR", "/dav/calendars/ada/none/new/", &[], "").expect(409);
     server.send("MKCOL", "/dav/calendars/ada/plain/", &[], "").expect(201);
     server.send("MKCALENDAR", "/dav/calendars/ada/plain/new/", &[], "").expect(201);
+}
+
+#[test]
+fn a_home_without_any_commit_can_be_filled_again() {
+    let server = Server::new();
+    let repository = server.repository("ada");
+    let mut transaction = repository.transaction();
+    transaction.update_reference(ReferenceUpdate {
+        name: repository.head().into(),
+        expected: repository.reference(repository.head()),
+        new: None,
+    });
+    block_on(transaction.submit().unwrap()).unwrap();
+    server.get("/dav/calendars/ada/").expect(200);
+    server.get("/dav/calendars/ada/calendar/").expect(404);
+    server.send("DELETE", "/dav/calendars/ada/calendar/", &[], "").expect(404);
+    server.send("MKCALENDAR", "/dav/calendars/ada/calendar/", &[], "").expect(201);
+    server.put("/dav/calendars/ada/calendar/a.ics", event("1", "Lunch")).expect(201);
 }

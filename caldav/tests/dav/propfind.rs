@@ -121,11 +121,12 @@ fn an_empty_body_asks_for_all_properties_of_webdav_and_dead_ones() {
 fn include_adds_to_allprop_and_nothing_comes_twice() {
     let server = home();
     let body = propfind(
-        "<D:allprop/><D:include><CS:getctag/><D:getetag/><D:supported-report-set/><D:nothing/></D:include>",
+        "<D:allprop/><D:include><CS:getctag/><D:getetag/><D:supported-report-set/>
+         <D:nothing/><D:getcontentlength/></D:include>",
     );
     let calendar =
         server.send("PROPFIND", "/dav/calendars/ada/calendar/", &[("depth", "0")], body).response();
-    assert_eq!(calendar.names(404), [expand("D:nothing")]);
+    assert_eq!(calendar.names(404), [expand("D:nothing"), expand("D:getcontentlength")]);
     let mut names = calendar.names(200);
     assert!(names.contains(&expand("CS:getctag").as_str()));
     names.sort_unstable();
@@ -411,4 +412,23 @@ fn a_directory_made_by_git_is_a_calendar_with_a_name() {
     let broken = properties(&server, "/dav/calendars/ada/broken/", "D:displayname D:resourcetype");
     assert_eq!(broken.text("D:displayname"), "broken");
     assert!(broken.get("D:resourcetype").child("C:calendar").is_none());
+}
+
+#[test]
+fn a_member_that_cannot_be_read_is_reported_alone() {
+    let server = home();
+    let mut change = kalends_caldav::Change::new(&server.repository("ada"));
+    let missing = kalends_store::ObjectId::from_hex(&[b'1'; 40]).unwrap();
+    change.place(&[b"calendar", b"lost.ics"], Some((kalends_store::EntryKind::Blob, missing)));
+    change.place(&[b"calendar", b"lost"], Some((kalends_store::EntryKind::Tree, missing)));
+    let author = kalends_caldav::Author { name: "Push".into(), email: "push@localhost".into() };
+    crate::server::block_on(change.submit(&author, "Push").unwrap().unwrap()).unwrap();
+    let body = asking("D:getetag D:getcontentlength");
+    let answer = server.send("PROPFIND", "/dav/calendars/ada/calendar/", &[("depth", "1")], body);
+    let responses = answer.responses();
+    assert_eq!(responses.len(), 5);
+    let lost = responses.iter().find(|found| found.href.ends_with("/lost.ics")).unwrap();
+    assert_eq!((lost.status("D:getetag"), lost.status("D:getcontentlength")), (200, 500));
+    let lunch = responses.iter().find(|found| found.href.ends_with("/a&b.ics")).unwrap();
+    assert_eq!(lunch.names(200).len(), 2);
 }

@@ -3,8 +3,13 @@
 use crate::{
     multistatus::Properties,
     propfind::{asking, properties},
+    random::random,
     server::{Answer, Server, block_on, event, together},
 };
+use futures_util::FutureExt;
+use kalends_block_backend::SimulatedDevice;
+use kalends_store::Store;
+use std::rc::Rc;
 
 const CALENDAR: &str = "/dav/calendars/ada/calendar/";
 const EVENT: &str = "/dav/calendars/ada/calendar/lunch.ics";
@@ -229,6 +234,19 @@ fn what_is_the_servers_is_not_set_by_clients() {
 }
 
 #[test]
+fn an_empty_colour_or_order_is_none() {
+    let server = server();
+    patch(
+        &server,
+        CALENDAR,
+        set("<A:calendar-color>#112233</A:calendar-color><A:calendar-order>7</A:calendar-order>"),
+    );
+    let response = patch(&server, CALENDAR, set("<A:calendar-color/><A:calendar-order> </A:calendar-order>"));
+    assert_eq!(response.names(200).len(), 2);
+    assert_eq!(properties(&server, CALENDAR, "A:calendar-color A:calendar-order").names(404).len(), 2);
+}
+
+#[test]
 fn values_are_checked() {
     let server = server();
     let zone = |text: &str| format!("<C:calendar-timezone>{text}</C:calendar-timezone>");
@@ -272,6 +290,20 @@ fn a_collection_file_that_cannot_be_read_is_not_written_over() {
         assert!(answer.text().contains("line 2"), "{}", answer.text());
     }
     assert_eq!(collection_file(&server), "type = \"calendar\"\norder = \"x\"\n");
+}
+
+#[test]
+fn comments_in_the_collection_file_are_kept() {
+    let server = server();
+    let text = "# Ask Bob before changing this.\ntype = \"calendar\"\norder = 1 # first\n";
+    server.commit("ada", &[("calendar/.collection.toml", Some(text))]);
+    patch(
+        &server,
+        CALENDAR,
+        set("<A:calendar-order>2</A:calendar-order><D:displayname>Work</D:displayname>"),
+    );
+    let expected = text.replace("order = 1", "order = 2") + "display-name = \"Work\"\n";
+    assert_eq!(collection_file(&server), expected);
 }
 
 #[test]
@@ -373,4 +405,81 @@ fn changes_at_the_same_time_all_stand() {
     for n in 0..8 {
         assert!(file.contains(&format!("p{n}")), "{file}");
     }
+}
+
+#[test]
+fn an_answer_means_that_the_change_is_durable() {
+    let device = Rc::new(SimulatedDevice::new(8 << 20, 512));
+    let server = Server::on(device.clone());
+    device.hold_flushes();
+    let body = set("<D:displayname>Work</D:displayname>");
+    let mut first = server.answer_to("ada", "PROPPATCH", CALENDAR, &[], &body);
+    // The same again is nothing to write, but to be waited for too.
+    let mut again = server.answer_to("ada", "PROPPATCH", CALENDAR, &[], &body);
+    for _ in 0..10 {
+        assert!((&mut first).now_or_never().is_none());
+        assert!((&mut again).now_or_never().is_none());
+    }
+    assert_eq!(properties(&server, CALENDAR, "D:displayname").text("D:displayname"), "Calendar");
+    device.release_flushes();
+    for answer in together(vec![first, again]) {
+        assert_eq!(answer.response().status("D:displayname"), 200);
+    }
+    let (step, files) = (device.steps(), server.files("ada"));
+    assert!(files.iter().any(|(_, text)| text.contains("display-name = \"Work\"")));
+    for seed in 0..10 {
+        let after = Store::open(Rc::new(device.crash(step, seed))).unwrap();
+        assert_eq!(Server::files_of(&after, "ada"), files, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_changes_nothing() {
+    let device = Rc::new(SimulatedDevice::new(8 << 20, 512));
+    let server = Server::on(device.clone());
+    device.fail_flushes(true);
+    server.send("PROPPATCH", CALENDAR, &[], set("<D:displayname>Work</D:displayname>")).expect(500);
+    assert_eq!(properties(&server, CALENDAR, "D:displayname").text("D:displayname"), "Calendar");
+}
+
+#[test]
+fn damaged_bodies_get_an_answer_and_leave_files_that_can_be_read() {
+    let server = server();
+    let patches = set(&format!(
+        "<D:displayname xml:lang='de'>B&#252;ro</D:displayname><A:calendar-color>#FF8800FF</A:calendar-color>\
+         <C:calendar-timezone>{ZONE}</C:calendar-timezone><x:p a='1'><y xmlns='urn:y'>&lt;</y></x:p>"
+    ));
+    let finds = asking("D:displayname A:calendar-color C:calendar-timezone D:supported-report-set");
+    let mut state = 1;
+    let mut next = |below: usize| random(&mut state, below);
+    for round in 0..400 {
+        let (method, whole) = if round % 2 == 0 { ("PROPPATCH", &patches) } else { ("PROPFIND", &finds) };
+        let mut body = whole.clone().into_bytes();
+        for _ in 0..=next(3) {
+            let at = next(body.len());
+            match next(4) {
+                0 => body[at] = next(256) as u8,
+                1 => drop(body.remove(at)),
+                2 => body.insert(at, b"<>/'\":=&; "[next(10)]),
+                _ => {
+                    let from = next(body.len());
+                    let piece = body[from..(from + 30).min(body.len())].to_vec();
+                    body.splice(at..at, piece);
+                }
+            }
+        }
+        let target = [CALENDAR, EVENT, "/dav/calendars/ada/", "/dav/"][next(4)];
+        let answer = server.send(method, target, &[("depth", "0")], &body);
+        let text = String::from_utf8_lossy(&body);
+        assert!([207, 400, 403, 413].contains(&answer.status), "{}: {text}", answer.status);
+        if answer.status == 207 {
+            assert_eq!(answer.responses().len(), 1, "{text}");
+        }
+    }
+    let files = server.files("ada").into_iter().filter(|(path, _)| path.ends_with(".toml"));
+    for (path, text) in files {
+        toml::from_str::<toml::Table>(&text).expect(&path);
+    }
+    let found = properties(&server, CALENDAR, "D:resourcetype");
+    assert!(found.get("D:resourcetype").child("C:calendar").is_some());
 }

@@ -149,6 +149,7 @@ fn the_place_must_be_one_for_a_file() {
         ("/dav/calendars/ada/a.txt/", 409),
         ("/dav/calendars/ada/.collection.toml", 403),
         ("/dav/calendars/ada/calendar/.collection.toml", 403),
+        ("/dav/calendars/ada/.Collection.toml", 403),
         ("/dav/calendars/ada/a%0Ab", 403),
         ("/dav/calendars/ada/%FF", 403),
         ("/dav/calendars/ada/git~1", 403),

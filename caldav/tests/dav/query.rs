@@ -5,6 +5,8 @@ use crate::{
     multistatus::Properties,
     server::{Answer, Server, event},
 };
+use proptest::{collection, prelude::*, test_runner::TestRunner};
+use std::cell::Cell;
 
 const NAMESPACES: &str = "xmlns:D='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'";
 
@@ -261,6 +263,88 @@ fn files_that_are_no_calendar_objects_match_nothing() {
         matches(&server, &on("VEVENT", &range("20260101T000000Z", "20270101T000000Z"))),
         ["whole.ics"]
     );
+}
+
+/// An event or task with times of any form, which may recur.
+fn object() -> impl Strategy<Value = String> {
+    let form = prop_oneof![
+        Just((":", "Z")),
+        Just((":", "")),
+        Just((";TZID=Europe/Berlin:", "")),
+        Just((";TZID=Pacific/Auckland:", "")),
+        Just((";VALUE=DATE:", "date")),
+    ];
+    let rule = prop_oneof![
+        3 => Just(""),
+        1 => Just("RRULE:FREQ=DAILY;COUNT=5\r\n"),
+        1 => Just("RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,FR\r\n"),
+        1 => Just("RRULE:FREQ=MONTHLY;BYDAY=-1SU;UNTIL=20260601T000000Z\r\n"),
+        1 => Just("RRULE:FREQ=YEARLY;BYMONTH=1,3\r\nEXDATE:20270105T100000Z\r\n"),
+        1 => Just("RDATE:20260301T000000Z,20260412T233000Z\r\n"),
+    ];
+    let length = prop_oneof![Just(""), Just("PT0S"), Just("PT30M"), Just("P1D"), Just("P9D")];
+    let kind = prop_oneof![3 => Just("VEVENT"), 1 => Just("VTODO"), 1 => Just("VJOURNAL")];
+    (kind, form, rule, length, 1_u32..6, 1_u32..29, 0_u32..24).prop_map(
+        |(kind, (name, end), rule, length, month, day, hour)| {
+            let time = match end {
+                "date" => String::new(),
+                end => format!("T{hour:02}0000{end}"),
+            };
+            let length = match (kind, end) {
+                ("VJOURNAL", _) | (_, "date") => String::new(),
+                _ if length.is_empty() => String::new(),
+                _ => format!("DURATION:{length}\r\n"),
+            };
+            format!(
+                "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:{kind}\r\nUID:u\r\n\
+                 DTSTAMP:20260101T000000Z\r\nDTSTART{name}2026{month:02}{day:02}{time}\r\n{length}{rule}\
+                 END:{kind}\r\nEND:VCALENDAR\r\n"
+            )
+        },
+    )
+}
+
+#[test]
+fn a_query_of_a_calendar_finds_what_queries_of_its_objects_find() {
+    let server = Server::new();
+    let found = Cell::new((0, 0));
+    let case = (collection::vec(object(), 1..8), 1_u32..8, 1_u32..29, 0_u32..24, 1_i64..400);
+    TestRunner::new(ProptestConfig::with_cases(96))
+        .run(&case, |(objects, month, day, hour, hours)| {
+            let mut files: Vec<(String, Option<String>)> =
+                (0..8).map(|number| (format!("calendar/{number}.ics"), None)).collect();
+            for (file, text) in files.iter_mut().zip(&objects) {
+                file.1 = Some(text.replace("UID:u", &format!("UID:{}", file.0)));
+            }
+            let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_deref())).collect();
+            server.commit("ada", &files);
+            let start = format!("2026{month:02}{day:02}T{hour:02}0000Z");
+            let days = hour as i64 + hours;
+            let end = day as i64 + days / 24;
+            // A month has room for what does not pass its 28th day.
+            let end = match end {
+                ..=28 => format!("2026{month:02}{end:02}T{:02}0000Z", days % 24),
+                _ => format!("2026{:02}{:02}T{:02}0000Z", month + 1, (end - 28).min(28), days % 24),
+            };
+            for kind in ["VEVENT", "VTODO", "VJOURNAL"] {
+                for zone in ["", "<C:timezone-id>America/Los_Angeles</C:timezone-id>"] {
+                    let query = body("<D:getetag/>", &on(kind, &range(&start, &end)));
+                    let query = query.replace("</C:calendar-query>", &format!("{zone}</C:calendar-query>"));
+                    let all = ask(&server, &query).responses();
+                    let one_by_one: Vec<_> = (0..objects.len())
+                        .map(|number| format!("{CALENDAR}{number}.ics"))
+                        .filter(|href| !server.send("REPORT", href, &[], &query).responses().is_empty())
+                        .collect();
+                    let all: Vec<_> = all.into_iter().map(|response| response.href).collect();
+                    prop_assert_eq!(&all, &one_by_one, "{} to {}: {:?}", start, end, objects);
+                    let (yes, no) = found.get();
+                    found.set((yes + all.len(), no + objects.len() - all.len()));
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(found.get().0 > 100 && found.get().1 > 100, "{found:?}");
 }
 
 #[test]

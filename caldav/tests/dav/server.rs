@@ -3,7 +3,7 @@
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
-use kalends_block_backend::MemoryDevice;
+use kalends_block_backend::{BlockDevice, MemoryDevice};
 use kalends_caldav::{Author, Change, Service, ServiceOptions, full, realm::Realm};
 use kalends_store::{FormatOptions, Objects, Repository, Store};
 use std::{
@@ -37,7 +37,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) struct Server {
     pub(crate) service: Service,
     pub(crate) store: Store,
-    device: Rc<MemoryDevice>,
+    device: Rc<dyn BlockDevice>,
 }
 
 impl Server {
@@ -48,7 +48,11 @@ impl Server {
 
     /// A service on a device of so many bytes.
     pub(crate) fn on_device_of(bytes: usize) -> Self {
-        let device = Rc::new(MemoryDevice::new(bytes));
+        Self::on(Rc::new(MemoryDevice::new(bytes)))
+    }
+
+    /// A service on this device.
+    pub(crate) fn on(device: Rc<dyn BlockDevice>) -> Self {
         let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
         let realm = Realm::open(store.clone()).unwrap();
         for user in ["ada", "bob"] {
@@ -57,7 +61,7 @@ impl Server {
         Self::over(device, store, realm)
     }
 
-    fn over(device: Rc<MemoryDevice>, store: Store, realm: Realm) -> Self {
+    fn over(device: Rc<dyn BlockDevice>, store: Store, realm: Realm) -> Self {
         let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
         let service = Service::new(store.clone(), realm, options);
         Self { service, store, device }
@@ -162,6 +166,11 @@ impl Server {
 
     /// The files of a user at the newest durable commit, sorted: paths and contents.
     pub(crate) fn files(&self, user: &str) -> Vec<(String, String)> {
+        Self::files_of(&self.store, user)
+    }
+
+    /// As [`files`](Self::files), in any store.
+    pub(crate) fn files_of(store: &Store, user: &str) -> Vec<(String, String)> {
         fn walk(
             repository: &Repository,
             tree: &kalends_store::ObjectId,
@@ -178,7 +187,7 @@ impl Server {
                 }
             }
         }
-        let repository = self.repository(user);
+        let repository = store.repository(user).unwrap();
         let commit = repository.reference(repository.head()).unwrap();
         let mut out = Vec::new();
         walk(&repository, &repository.tree_of_commit(&commit).unwrap(), "", &mut out);

@@ -61,6 +61,36 @@ fn a_clone_has_everything_in_every_protocol_version() {
 }
 
 #[test]
+fn a_tree_that_comes_back_is_cloned_whole() {
+    let (dir, server) = (TempDir::new(), TestServer::start());
+    let source = Git::init(&dir, "source", &server.url("ada", "ada.git"));
+    source.commit("work/lunch.txt", "lunch\n");
+    source.commit("work/dinner.txt", "dinner\n");
+    source.run(&["revert", "--no-edit", "HEAD"]);
+    source.run(&["push", "-q", "origin", "main"]);
+    for arguments in [&[][..], &["--depth=1"], &["--depth=2"]] {
+        let name = format!("clone{}", arguments.concat());
+        Git::clone(&dir, &name, &server.url("ada", "ada"), arguments).fsck();
+    }
+    // Clocks that go wrong put a parent after its child.
+    let tree = |commit: &str| source.run(&["rev-parse", &format!("{commit}^{{tree}}")]);
+    let mut tip = String::new();
+    for (number, tree) in [tree("HEAD"), tree("HEAD~1"), tree("HEAD")].iter().enumerate() {
+        let mut arguments = vec!["commit-tree", tree.as_str(), "-m", "Clock"];
+        if !tip.is_empty() {
+            arguments.extend(["-p", &tip]);
+        }
+        let mut command = source.command(&arguments);
+        command.env("GIT_COMMITTER_DATE", format!("{} +0000", 1_600_000_000 - number * 1000));
+        tip = String::from_utf8(command.output().unwrap().stdout).unwrap().trim().to_owned();
+    }
+    source.run(&["push", "-q", "origin", &format!("{tip}:refs/heads/clock")]);
+    let clone = Git::clone(&dir, "clock", &server.url("ada", "ada"), &["--single-branch", "--branch=clock"]);
+    assert_eq!(clone.run(&["rev-parse", "HEAD"]), tip);
+    clone.fsck();
+}
+
+#[test]
 fn an_incremental_fetch_brings_what_is_new_and_little_else() {
     let dir = TempDir::new();
     let (server, source) = server_with_history(&dir);

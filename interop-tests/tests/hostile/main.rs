@@ -1,7 +1,10 @@
 //! Requests that mean harm, or make no sense: each gets its status, and the server stays up and small.
 
+mod calendar_objects;
 mod credentials;
+mod paths;
 mod requests;
+mod xml_bodies;
 
 use kalends_interop_tests::{Curl, Server};
 

@@ -101,15 +101,17 @@ fn check_superblocks(
 
 fn check_secrets(disk: &Disk, seed: u64, findings: &mut Findings<'_>) {
     let slots = mount::secrets_slots(disk, seed);
-    let whole = slots.iter().any(|slot| matches!(slot, SecretsSlot::Whole(..)));
+    let both = slots.iter().all(|slot| matches!(slot, SecretsSlot::Damaged | SecretsSlot::Unreadable(_)));
     for (number, slot) in slots.iter().enumerate() {
         match slot {
             SecretsSlot::Whole(..) | SecretsSlot::Empty => {}
-            SecretsSlot::Damaged if whole => findings.notice(format!(
+            SecretsSlot::Damaged if both => {
+                findings.damage(format!("slot {number} of the secrets is damaged, and so is the other one"));
+            }
+            SecretsSlot::Damaged => findings.notice(format!(
                 "slot {number} of the secrets is damaged, as a crash while it is written leaves it; the \
                  other one is in use"
             )),
-            SecretsSlot::Damaged => findings.damage(format!("slot {number} of the secrets is damaged")),
             SecretsSlot::Unreadable(error) => {
                 findings.damage(format!("slot {number} of the secrets cannot be read: {error}"));
             }

@@ -57,3 +57,32 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
         Ordering::Equal => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FormatOptions, Store};
+    use kalends_block_backend::MemoryDevice;
+    use std::rc::Rc;
+
+    fn findings(store: &Store) -> Vec<String> {
+        let mut lines = Vec::new();
+        check(store.core(), &mut Findings::new(&mut |finding| lines.push(finding.to_string())));
+        lines
+    }
+
+    #[test]
+    fn segments_with_two_uses_or_none_are_found() {
+        let device = Rc::new(MemoryDevice::new(8 << 20));
+        let store = Store::format(device, &FormatOptions::default()).unwrap();
+        assert_eq!(findings(&store), Vec::<String>::new());
+        let lost = store.core().state.borrow_mut().space.allocate(2, 0).unwrap();
+        assert_eq!(findings(&store), ["segments 4 to 6 are neither in use nor free"]);
+        store.core().state.borrow_mut().space.free(lost);
+        let checkpoint = store.core().state.borrow().checkpoint.extent;
+        store.core().state.borrow_mut().space.release(checkpoint);
+        let found = findings(&store);
+        assert!(found.len() == 1 && found[0].contains("segments 1 to 2 of "), "{found:?}");
+        assert!(found[0].contains("are in use by "), "{found:?}");
+    }
+}

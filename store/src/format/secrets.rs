@@ -1,4 +1,4 @@
-//! The secrets area: two slots, written in turn, each whole or void.
+//! The secrets area: two slots, written one after the other, each whole or void.
 
 use super::{
     codec::{Reader, put_text},

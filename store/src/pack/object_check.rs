@@ -3,7 +3,7 @@
 //!
 //! Messages begin with git's own message id, such as `treeNotSorted`.
 
-use crate::Error;
+use crate::{Error, tree::PROTECTION};
 use gix_hash::ObjectId;
 use gix_object::{
     Kind, TreeRefIter,
@@ -56,8 +56,7 @@ fn check_tree(data: &[u8], link: Link<'_>, fault: Fault<'_>) -> Result<(), Error
             return Err(fault(format!("nullSha1: {name:?} points to the null id")));
         }
         let mode = entry.mode.is_link().then_some(component::Mode::Symlink);
-        let protect = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
-        if let Err(error) = gix_validate::path::component(name, mode, protect) {
+        if let Err(error) = gix_validate::path::component(name, mode, PROTECTION) {
             let message = match error {
                 component::Error::Empty => "emptyName: contains an entry without a name".into(),
                 component::Error::Relative => format!("hasDot: contains {name:?}"),

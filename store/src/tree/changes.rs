@@ -135,7 +135,7 @@ mod tests {
         let kind = prop_oneof![Just(EntryKind::Blob), Just(EntryKind::Tree)];
         let id = prop_oneof![
             (0_u8..4).prop_map(|byte| [byte; 20]),
-            Just(*b"100644 a\0100644 a\x0012"),
+            Just(*b"100644 a\x00100644 a\x0012"),
             Just(*b"aaaaaaaa100644 aa\0aaa"[..20].first_chunk().unwrap()),
         ];
         collection::btree_map(name, (kind, id.prop_map(ObjectId::Sha1)), 0..40)

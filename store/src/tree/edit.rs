@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn names_that_cannot_be_are_refused() {
         let edit = |name: &str| TreeEdit { name: name.into(), entry: Some((EntryKind::Blob, id(1))) };
-        for name in ["", ".", "..", ".git", ".GIT", "a/b", "a\0b"] {
+        for name in ["", ".", "..", ".git", ".GIT", "git~1", ".g\u{200c}it", ".git. ", "a/b", "a\0b"] {
             assert!(matches!(Tree::default().edit(&[edit(name)]), Err(Error::InvalidName(_))), "{name:?}");
         }
         assert!(matches!(Tree::default().edit(&[edit("a"), edit("a")]), Err(Error::InvalidName(_))));

@@ -12,7 +12,12 @@ use gix_object::{
     bstr::BStr,
     tree::{EntryKind, EntryMode, name_order},
 };
+use gix_validate::path::component;
 use std::cmp::Ordering;
+
+/// Names that a file system may take for `.git`: those of HFS+ and NTFS are refused everywhere, as git does.
+pub(crate) const PROTECTION: component::Options =
+    component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
 
 /// One entry of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,13 +125,10 @@ impl Tree {
         crate::objects::entry::hash(gix_object::Kind::Tree, &self.data)
     }
 
-    /// Whether `name` may be an entry of a tree: not empty, `.`, `..`, `.git` in any case; no `/`, no NUL.
+    /// Whether `name` may be an entry of a tree, as `git fsck --strict` sees it: not empty, `.` or `..`;
+    /// no `/`, no NUL; nothing that some file system takes for `.git`.
     pub fn is_valid_name(name: &[u8]) -> bool {
-        !name.is_empty()
-            && name != b"."
-            && name != b".."
-            && !name.eq_ignore_ascii_case(b".git")
-            && !name.iter().any(|byte| matches!(byte, b'/' | 0))
+        !name.contains(&0) && gix_validate::path::component(name.into(), None, PROTECTION).is_ok()
     }
 }
 

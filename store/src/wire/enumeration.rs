@@ -37,7 +37,7 @@ pub(crate) struct Selection {
 /// The objects of a pack.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Enumeration {
-    /// Commits, newest first, then tags, then trees and blobs.
+    /// Commits, newest first, then tags, then trees and blobs, oldest first.
     pub(crate) objects: Vec<ObjectId>,
     /// Objects that the client has and that deltas may be against: the old sides of what changed.
     pub(crate) known: HashSet<ObjectId>,
@@ -117,14 +117,19 @@ pub(crate) async fn enumerate(
             }
         }
     }
-    let trees: HashMap<ObjectId, ObjectId> = commits.iter().map(|commit| (commit.id, commit.tree)).collect();
-    for commit in &commits {
+    // Oldest first: a tree that was seen is then one whose content is all found or known, also when a later
+    // commit returns to it, and so is a base. With dates out of order a parent may be still to come; it is
+    // no base then.
+    let sent: HashSet<ObjectId> = commits.iter().map(|commit| commit.id).collect();
+    let mut trees: HashMap<ObjectId, ObjectId> = HashMap::with_capacity(commits.len());
+    for commit in commits.iter().rev() {
         let mut bases = Vec::new();
         for parent in &commit.parents {
-            bases.push(match trees.get(parent) {
-                Some(tree) => Base { tree: *tree, known: false },
-                None => Base { tree: repository.tree_of_commit(parent)?, known: true },
-            });
+            match trees.get(parent) {
+                Some(tree) => bases.push(Base { tree: *tree, known: false }),
+                None if sent.contains(parent) => {}
+                None => bases.push(Base { tree: repository.tree_of_commit(parent)?, known: true }),
+            }
         }
         if bases.is_empty() {
             for have in had.iter().rev().take(MAX_BASES) {
@@ -132,6 +137,7 @@ pub(crate) async fn enumerate(
             }
         }
         walk.tree(commit.tree, bases, false).await?;
+        trees.insert(commit.id, commit.tree);
         progress(walk.found.objects.len() as u64);
     }
     for (id, kind) in loose {

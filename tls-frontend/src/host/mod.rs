@@ -1,4 +1,6 @@
-//! Host sockets: the network of the hosted program.
+//! Host sockets: the network of the hosted program; and a tap interface for the stack of its own.
+
+mod tap;
 
 use crate::network::{Listener, Network};
 use async_io::{Async, Timer};
@@ -10,6 +12,8 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
+
+pub use tap::{Tap, TapIdle};
 
 /// The host's sockets and clock.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
+    cell::Cell,
     io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -76,6 +78,65 @@ impl<N: Network> Body for PacedBody<N> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// A request body that comes back to the server when the handler drops it.
+pub(crate) struct ReturnedBody<N: Network> {
+    body: Option<PacedBody<N>>,
+    left: Rc<Cell<Option<PacedBody<N>>>>,
+}
+
+impl<N: Network> ReturnedBody<N> {
+    /// A body that goes to `left` when dropped.
+    pub(crate) fn new(body: PacedBody<N>, left: Rc<Cell<Option<PacedBody<N>>>>) -> Self {
+        Self { body: Some(body), left }
+    }
+}
+
+impl<N: Network> Body for ReturnedBody<N> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl<N: Network> Drop for ReturnedBody<N> {
+    fn drop(&mut self) {
+        self.left.set(self.body.take());
+    }
+}
+
+/// Reads what is left of a body, if that is at most `limit` bytes; gives up on a body that is longer.
+pub(crate) async fn read_rest<N: Network>(mut body: PacedBody<N>, limit: u64) {
+    let mut room = limit;
+    while !body.is_end_stream() && body.size_hint().lower() <= room {
+        match std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match room.checked_sub(length) {
+                    Some(left) => room = left,
+                    None => return,
+                }
+            }
+            Some(Err(_)) | None => return,
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use super::{
     configuration::{Ipv4, Ipv6, StackConfiguration},
     core::Core,
+    router_discovery::{RouterDiscovery, link_local},
 };
 use smoltcp::{
     socket::{dhcpv4, dns},
-    wire::{IpAddress, IpCidr, Ipv4Cidr, Ipv6Address, Ipv6Cidr},
+    wire::{HardwareAddress, IpAddress, IpCidr, Ipv4Cidr, Ipv6Cidr},
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -21,7 +22,11 @@ impl Core {
             Ipv4::Off => {}
         }
         if configuration.ipv6 != Ipv6::Off {
-            self.add_address(IpCidr::Ipv6(Ipv6Cidr::new(link_local(self.interface.hardware_addr()), 64)));
+            let HardwareAddress::Ethernet(mac) = self.interface.hardware_addr();
+            self.add_address(IpCidr::Ipv6(Ipv6Cidr::new(link_local(mac), 64)));
+        }
+        if configuration.ipv6 == Ipv6::Automatic {
+            self.router_discovery = Some(RouterDiscovery::new(self.now));
         }
         if let Ipv6::Static { address, prefix_length, gateway } = configuration.ipv6 {
             self.add_address(IpCidr::Ipv6(Ipv6Cidr::new(address, prefix_length)));
@@ -79,7 +84,7 @@ impl Core {
         }
     }
 
-    fn add_address(&mut self, address: IpCidr) {
+    pub(super) fn add_address(&mut self, address: IpCidr) {
         // smoltcp panics on others; DHCP and command line have been checked, this is the last line.
         if !address.address().is_unicast() {
             return;
@@ -97,12 +102,4 @@ impl Core {
         self.sockets.get_mut::<dns::Socket>(self.dns).update_servers(&servers);
         self.has_name_servers = !servers.is_empty();
     }
-}
-
-/// The link-local address of a hardware address (RFC 4291 §2.5.1, appendix A).
-fn link_local(address: smoltcp::wire::HardwareAddress) -> Ipv6Address {
-    let smoltcp::wire::HardwareAddress::Ethernet(address) = address;
-    let [a, b, c, d, e, f] = address.0;
-    let word = |high, low| u16::from_be_bytes([high, low]);
-    Ipv6Address::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
 }

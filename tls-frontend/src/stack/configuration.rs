@@ -21,6 +21,21 @@ pub struct StackConfiguration {
     pub clock: Clock,
 }
 
+impl StackConfiguration {
+    /// The addresses that are fixed, and so known beforehand.
+    pub fn fixed_addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let ipv4 = match self.ipv4 {
+            Ipv4::Static { address, .. } => Some(address.into()),
+            Ipv4::Dhcp | Ipv4::Off => None,
+        };
+        let ipv6 = match self.ipv6 {
+            Ipv6::Static { address, .. } => Some(address.into()),
+            Ipv6::Automatic | Ipv6::Off => None,
+        };
+        ipv4.into_iter().chain(ipv6)
+    }
+}
+
 /// How the stack gets its IPv4 address.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Ipv4 {
@@ -64,11 +79,12 @@ pub enum Ipv6 {
 /// `connections * (receive_buffer + send_buffer)` bytes.
 #[derive(Clone, Debug)]
 pub struct StackLimits {
-    /// Connections at once, from the first segment to the last. When all are taken, the oldest half-open one
-    /// or else the oldest closed one makes room for a new one; when there is none, the new one is not
-    /// answered, so that its peer tries again.
+    /// Connections at once, from the first segment to the last. When all are taken, one that has ended, a
+    /// handshake, or one that is ending makes room for a new one; when there is none of these, the new one is
+    /// not answered, so that its peer tries again.
     pub connections: usize,
-    /// Connections at once whose handshake has not ended. The oldest makes room for a new one.
+    /// Connections at once whose handshake has not ended. The oldest makes room for a new one when it has had
+    /// 200 ms; a flood of N a second thus leaves no peer out as long as N is below five times this number.
     pub half_open: usize,
     /// Connections at once that wait to be accepted, for one listener.
     pub backlog: usize,
@@ -91,7 +107,7 @@ impl Default for StackLimits {
     fn default() -> Self {
         Self {
             connections: 384,
-            half_open: 64,
+            half_open: 256,
             backlog: 128,
             handshake: Duration::from_secs(10),
             linger: Duration::from_secs(30),
@@ -99,6 +115,26 @@ impl Default for StackLimits {
             silence: Duration::from_secs(150),
             receive_buffer: 64 * 1024,
             send_buffer: 64 * 1024,
+        }
+    }
+}
+
+impl StackLimits {
+    /// Limits whose buffers take at most `memory` bytes: smaller buffers rather than fewer than 256
+    /// connections, down to buffers of 8 KiB, and then fewer connections, down to 16.
+    pub fn within(memory: usize) -> Self {
+        let default = Self::default();
+        let mut buffer = default.receive_buffer;
+        while buffer > 8 * 1024 && memory / (2 * buffer) < 256 {
+            buffer /= 2;
+        }
+        let connections = (memory / (2 * buffer)).clamp(16, default.connections);
+        Self {
+            connections,
+            half_open: default.half_open.min(connections / 2),
+            receive_buffer: buffer,
+            send_buffer: buffer,
+            ..default
         }
     }
 }
@@ -277,6 +313,18 @@ mod tests {
         let (address, gateway) = ("fd00::2".parse().unwrap(), Some("fe80::1".parse().unwrap()));
         assert_eq!(configuration.ipv6, Ipv6::Static { address, prefix_length: 64, gateway });
         assert_eq!(configuration.name_servers.len(), 2);
+    }
+
+    #[test]
+    fn limits_keep_within_the_memory_given() {
+        for (mebibytes, connections, buffer) in
+            [(64, 384, 65536), (32, 256, 65536), (16, 256, 32768), (4, 256, 8192), (1, 64, 8192)]
+        {
+            let limits = StackLimits::within(mebibytes << 20);
+            assert_eq!((limits.connections, limits.receive_buffer), (connections, buffer));
+            assert!(limits.connections * (limits.receive_buffer + limits.send_buffer) <= mebibytes << 20);
+        }
+        assert_eq!(StackLimits::within(0).connections, 16);
     }
 
     #[test]

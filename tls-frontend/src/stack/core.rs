@@ -1,12 +1,14 @@
 //! The state that the stack, its listeners and its streams share.
 
 use super::{
-    configuration::{Ipv6, StackConfiguration, StackLimits},
-    connections::Connections,
+    configuration::{StackConfiguration, StackLimits},
+    connections::{Connections, Refused},
     device_adapter::DeviceAdapter,
     frame::{Inspected, inspect},
     listener::Listeners,
     packet_device::PacketDevice,
+    router_discovery::RouterDiscovery,
+    router_probe::RouterProbe,
 };
 use smoltcp::{
     iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet},
@@ -29,6 +31,9 @@ const RETRY: Duration = Duration::from_millis(1);
 pub(super) struct Core {
     pub(super) interface: Interface,
     pub(super) sockets: SocketSet<'static>,
+    /// Connections that have had nothing to do for a while.
+    pub(super) resting: SocketSet<'static>,
+    pub(super) next_rest: Instant,
     pub(super) connections: Connections,
     pub(super) listeners: Listeners,
     pub(super) limits: StackLimits,
@@ -36,6 +41,9 @@ pub(super) struct Core {
     started: Instant,
     pub(super) now: Instant,
     pub(super) dhcp: Option<SocketHandle>,
+    /// Where routers give the IPv6 addresses.
+    pub(super) router_discovery: Option<RouterDiscovery>,
+    pub(super) router_probe: RouterProbe,
     pub(super) dns: SocketHandle,
     pub(super) queries: usize,
     pub(super) name_servers: Vec<IpAddr>,
@@ -53,19 +61,22 @@ impl Core {
         let started = configuration.clock.now();
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(adapter.device().mac())));
         config.random_seed = seed;
-        config.slaac = configuration.ipv6 == Ipv6::Automatic;
         let interface = Interface::new(config, adapter, smoltcp::time::Instant::ZERO);
         let mut sockets = SocketSet::new(Vec::new());
         let dns = sockets.add(dns::Socket::new(&[], Vec::new()));
         let mut core = Self {
             interface,
             sockets,
+            resting: SocketSet::new(Vec::new()),
+            next_rest: started,
             connections: Connections::default(),
             listeners: Listeners::default(),
             limits: configuration.limits.clone(),
             started,
             now: started,
             dhcp: None,
+            router_discovery: None,
+            router_probe: RouterProbe::default(),
             dns,
             queries: 0,
             name_servers: configuration.name_servers.clone(),
@@ -92,11 +103,14 @@ impl Core {
         }
         self.advance_connections();
         self.advance_addresses();
+        let discovery = self.advance_router_discovery(adapter);
+        let probe = self.probe_routers(adapter);
         for _ in 0..ROUNDS_PER_TURN {
             if self.interface.poll_egress(timestamp, adapter, &mut self.sockets) == PollResult::None {
                 break;
             }
         }
+        let rest = self.rest(adapter);
         if taken == FRAMES_PER_TURN {
             return Some(self.now);
         }
@@ -104,7 +118,7 @@ impl Core {
         // All that was due has just been tried: trying again at once would only spin.
         let due = due.map(|due| due.max(self.now + RETRY));
         let blocked = (!adapter.flush()).then_some(self.now + RETRY);
-        [due, blocked, self.connections_due()].into_iter().flatten().min()
+        [due, blocked, rest, discovery, probe, self.connections_due()].into_iter().flatten().min()
     }
 
     /// Takes one frame; `false` when there is none.
@@ -114,20 +128,24 @@ impl Core {
         timestamp: smoltcp::time::Instant,
     ) -> bool {
         let Some(frame) = adapter.fill() else { return false };
-        let inspected = inspect(frame);
-        let opening = match inspected {
-            Inspected::Refused => {
-                adapter.discard();
-                return true;
+        let admitted = match inspect(frame) {
+            Inspected::Refused => Err(Refused),
+            Inspected::Advertisement(advertisement) => {
+                self.take_advertisement(&advertisement);
+                Err(Refused)
             }
-            Inspected::Other => None,
-            Inspected::Opening(tuple) => match self.admit(tuple) {
-                Ok(opening) => opening,
-                Err(_) => {
-                    adapter.discard();
-                    return true;
-                }
-            },
+            Inspected::Other => Ok(None),
+            // Segments to a group are answered by nobody (RFC 1122 §4.2.3.10).
+            Inspected::Segment { tuple, .. } if !self.interface.has_ip_addr(tuple.local.addr) => Err(Refused),
+            Inspected::Segment { tuple, opens: true } => self.admit(tuple),
+            Inspected::Segment { tuple, opens: false } => {
+                self.stir(&tuple);
+                Ok(None)
+            }
+        };
+        let Ok(opening) = admitted else {
+            adapter.discard();
+            return true;
         };
         let result = self.interface.poll_ingress_single(timestamp, adapter, &mut self.sockets);
         if let Some(opening) = opening {

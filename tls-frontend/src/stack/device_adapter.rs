@@ -36,11 +36,8 @@ impl<D: PacketDevice> DeviceAdapter<D> {
         }
     }
 
-    /// Takes a frame from the device and holds it. While the device has no room for answers none is taken.
+    /// Takes a frame from the device and holds it.
     pub(super) fn fill(&mut self) -> Option<&[u8]> {
-        if !self.flush() {
-            return None;
-        }
         let length = self.device.receive(&mut self.received)?;
         let frame = self.received.get(..length)?;
         self.ready = Some(length);
@@ -82,9 +79,9 @@ impl<D: PacketDevice> Device for DeviceAdapter<D> {
         Self: 'a;
 
     fn receive(&mut self, _timestamp: Instant) -> Option<(Received<'_>, Outgoing<'_, D>)> {
-        if !self.flush() {
-            return None;
-        }
+        // An answer that finds the device full is lost. Were frames left lying instead, two hosts that wait
+        // for each other to take some would wait forever.
+        self.flush();
         let length = self.ready.take()?;
         let Self { device, received, outgoing, waiting, .. } = self;
         Some((Received(received.get(..length)?), Outgoing { device, buffer: outgoing, waiting }))
@@ -125,13 +122,14 @@ pub(super) struct Outgoing<'a, D> {
 impl<D: PacketDevice> TxToken for Outgoing<'_, D> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
         match self.buffer.get_mut(..length) {
-            Some(frame) => {
+            Some(frame) if self.waiting.is_none() => {
                 let result = write(frame);
                 if !self.device.send(frame) {
                     *self.waiting = Some(length);
                 }
                 result
             }
+            Some(_) => write(&mut vec![0; length]),
             // smoltcp keeps to the MTU that it was told, except in an answer to a frame longer than that
             // (an echo of it). Such an answer is not sent.
             None => write(&mut vec![0; length]),

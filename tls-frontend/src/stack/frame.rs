@@ -1,8 +1,8 @@
 //! What the stack looks for in a frame before smoltcp gets it.
 
+use super::router_discovery::Advertisement;
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, Icmpv6Message, Icmpv6Packet, IpAddress, IpEndpoint, IpProtocol,
-    Ipv4Packet, Ipv6Packet, TcpPacket,
+    EthernetFrame, EthernetProtocol, IpAddress, IpEndpoint, IpProtocol, Ipv4Packet, Ipv6Packet, TcpPacket,
 };
 
 /// The two ends of a connection.
@@ -15,8 +15,10 @@ pub(super) struct Tuple {
 /// What a frame is.
 #[derive(Debug, PartialEq)]
 pub(super) enum Inspected {
-    /// Opens a connection: a TCP segment with SYN and neither ACK, RST nor FIN.
-    Opening(Tuple),
+    /// A TCP segment; it opens a connection when it has SYN and neither ACK, RST nor FIN.
+    Segment { tuple: Tuple, opens: bool },
+    /// A router's advertisement, sound and from this link.
+    Advertisement(Advertisement),
     /// Must not be processed.
     Refused,
     /// Anything else.
@@ -39,7 +41,7 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
                 // A connection is with one host (RFC 1122 §4.2.3.10).
                 IpProtocol::Tcp if group => Inspected::Refused,
                 IpProtocol::Tcp => {
-                    opening(packet.dst_addr().into(), packet.src_addr().into(), packet.payload())
+                    segment(packet.dst_addr().into(), packet.src_addr().into(), packet.payload())
                 }
                 _ => Inspected::Other,
             }
@@ -51,8 +53,10 @@ pub(super) fn inspect(frame: &[u8]) -> Inspected {
             };
             match protocol {
                 IpProtocol::Tcp if group => Inspected::Refused,
-                IpProtocol::Tcp => opening(packet.dst_addr().into(), packet.src_addr().into(), payload),
-                IpProtocol::Icmpv6 => discovery(packet.hop_limit(), payload),
+                IpProtocol::Tcp => segment(packet.dst_addr().into(), packet.src_addr().into(), payload),
+                IpProtocol::Icmpv6 => {
+                    Advertisement::parse(&packet, payload).map_or(Inspected::Other, Inspected::Advertisement)
+                }
                 _ => Inspected::Other,
             }
         }
@@ -69,54 +73,12 @@ fn skip_hop_by_hop(protocol: IpProtocol, payload: &[u8]) -> Option<(IpProtocol, 
     Some((next.into(), payload.get((usize::from(length) + 1) * 8..)?))
 }
 
-fn opening(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
+fn segment(local: IpAddress, remote: IpAddress, segment: &[u8]) -> Inspected {
     let Ok(segment) = TcpPacket::new_checked(segment) else { return Inspected::Refused };
-    if !segment.syn() || segment.ack() || segment.rst() || segment.fin() {
-        return Inspected::Other;
-    }
-    Inspected::Opening(Tuple {
+    let tuple = Tuple {
         local: IpEndpoint::new(local, segment.dst_port()),
         remote: IpEndpoint::new(remote, segment.src_port()),
-    })
-}
-
-/// Neighbour discovery counts only from the same link, which a hop limit of 255 proves (RFC 4861 §6.1, §7.1).
-/// smoltcp does not ask for it everywhere, and panics on an advertised prefix that no address can be made of.
-fn discovery(hop_limit: u8, message: &[u8]) -> Inspected {
-    let Ok(packet) = Icmpv6Packet::new_checked(message) else { return Inspected::Refused };
-    let options = match packet.msg_type() {
-        Icmpv6Message::RouterAdvert => 16,
-        Icmpv6Message::RouterSolicit
-        | Icmpv6Message::NeighborSolicit
-        | Icmpv6Message::NeighborAdvert
-        | Icmpv6Message::Redirect => {
-            return if hop_limit == 255 { Inspected::Other } else { Inspected::Refused };
-        }
-        _ => return Inspected::Other,
     };
-    match message.get(options..) {
-        Some(options) if hop_limit == 255 && prefixes_are_sound(options) => Inspected::Other,
-        _ => Inspected::Refused,
-    }
-}
-
-/// Whether every prefix that the options advertise is one that addresses can be made of (RFC 4861 §4.6.2).
-fn prefixes_are_sound(mut options: &[u8]) -> bool {
-    const PREFIX_INFORMATION: u8 = 3;
-    while let [kind, length, ..] = *options {
-        let length = usize::from(length) * 8;
-        if length == 0 || length > options.len() {
-            return false;
-        }
-        let (option, rest) = options.split_at(length);
-        if kind == PREFIX_INFORMATION {
-            let (Some(prefix_length), Some(first)) = (option.get(2), option.get(16)) else { return false };
-            let multicast = *first == 0xff;
-            if length != 32 || *prefix_length > 128 || multicast {
-                return false;
-            }
-        }
-        options = rest;
-    }
-    options.is_empty()
+    let opens = segment.syn() && !segment.ack() && !segment.rst() && !segment.fin();
+    Inspected::Segment { tuple, opens }
 }

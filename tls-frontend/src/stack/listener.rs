@@ -6,7 +6,7 @@ use super::{
     stream::TcpStream,
 };
 use crate::network::Listener;
-use smoltcp::{iface::SocketHandle, wire::IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -24,7 +24,7 @@ pub(super) struct Listeners {
 
 struct Backlog {
     address: SocketAddr,
-    established: VecDeque<(Tuple, SocketHandle)>,
+    established: VecDeque<Tuple>,
     wakers: Vec<Waker>,
 }
 
@@ -43,7 +43,7 @@ impl Listeners {
     }
 
     /// Hands over an established connection; `false` when the listener is gone or has enough of them.
-    pub(super) fn push(&mut self, number: u64, most: usize, connection: (Tuple, SocketHandle)) -> bool {
+    pub(super) fn push(&mut self, number: u64, most: usize, connection: Tuple) -> bool {
         match self.by_number.get_mut(&number) {
             Some(backlog) if backlog.established.len() < most => {
                 backlog.established.push_back(connection);
@@ -98,7 +98,7 @@ impl Listener for TcpListener {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (tuple, handle) = std::future::poll_fn(|context| {
+        let tuple = std::future::poll_fn(|context| {
             let mut core = self.shared.core();
             let Some(backlog) = core.listeners.by_number.get_mut(&self.number) else { return Poll::Pending };
             if let Some(connection) = backlog.established.pop_front() {
@@ -111,7 +111,7 @@ impl Listener for TcpListener {
         })
         .await;
         let peer = SocketAddr::new(IpAddr::from(tuple.remote.addr), tuple.remote.port);
-        Ok((TcpStream::new(self.shared.clone(), tuple, handle), peer))
+        Ok((TcpStream::new(self.shared.clone(), tuple), peer))
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {
@@ -123,8 +123,8 @@ impl Drop for TcpListener {
     fn drop(&mut self) {
         let mut core = self.shared.core();
         if let Some(backlog) = core.listeners.by_number.remove(&self.number) {
-            for (tuple, handle) in backlog.established {
-                core.abort(tuple, handle);
+            for tuple in backlog.established {
+                core.abort(tuple);
             }
         }
     }

@@ -70,11 +70,11 @@ impl StackNetwork {
             }
         }
         let tuple = tuple.ok_or(io::ErrorKind::AddrInUse)?;
-        let handle = core.open(tuple).map_err(|error| match error {
+        core.open(tuple).map_err(|error| match error {
             smoltcp::socket::tcp::ConnectError::InvalidState => io::ErrorKind::QuotaExceeded,
             smoltcp::socket::tcp::ConnectError::Unaddressable => io::ErrorKind::NetworkUnreachable,
         })?;
-        Ok(TcpStream::new(self.shared.clone(), tuple, handle))
+        Ok(TcpStream::new(self.shared.clone(), tuple))
     }
 
     /// The addresses the interface has now, each with its prefix length.

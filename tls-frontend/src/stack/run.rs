@@ -150,3 +150,101 @@ impl Wake for Signal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Unplugged([u8; 6], usize);
+
+    impl PacketDevice for Unplugged {
+        fn mac(&self) -> [u8; 6] {
+            self.0
+        }
+
+        fn mtu(&self) -> usize {
+            self.1
+        }
+
+        fn receive(&mut self, _frame: &mut [u8]) -> Option<usize> {
+            None
+        }
+
+        fn send(&mut self, _frame: &[u8]) -> bool {
+            true
+        }
+    }
+
+    /// Lets another thread wake the loop while it waits, as the flusher of a device does.
+    struct Park;
+
+    impl Idle for Park {
+        fn wait(&mut self, until: Option<Instant>) {
+            match until {
+                Some(until) => std::thread::park_timeout(until.saturating_duration_since(Instant::now())),
+                None => std::thread::park(),
+            }
+        }
+
+        fn interrupt(&self) -> Option<Waker> {
+            struct Unpark(std::thread::Thread);
+
+            impl Wake for Unpark {
+                fn wake(self: Arc<Self>) {
+                    self.0.unpark();
+                }
+            }
+
+            Some(Arc::new(Unpark(std::thread::current())).into())
+        }
+    }
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+    fn stack(mac: [u8; 6], mtu: usize) -> Result<Stack<Unplugged>, StackError> {
+        let configuration = StackConfiguration {
+            ipv4: crate::stack::Ipv4::Off,
+            ipv6: crate::stack::Ipv6::Off,
+            ..StackConfiguration::default()
+        };
+        Stack::new(Unplugged(mac, mtu), &configuration)
+    }
+
+    #[test]
+    fn unfit_devices_are_refused() {
+        for mac in [[0; 6], [0xff; 6], [1, 0, 0, 0, 0, 1]] {
+            assert!(matches!(stack(mac, 1500), Err(StackError::HardwareAddress(refused)) if refused == mac));
+        }
+        for mtu in [0, 1279, 9001, usize::MAX] {
+            assert!(matches!(stack(MAC, mtu), Err(StackError::Mtu(refused)) if refused == mtu));
+        }
+        assert!(stack(MAC, 1280).is_ok());
+    }
+
+    #[test]
+    fn another_thread_wakes_the_loop() {
+        let (sender, receiver) = std::sync::mpsc::channel::<Waker>();
+        let done = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let done = done.clone();
+            move || {
+                for waker in receiver {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    done.store(true, Ordering::SeqCst);
+                    waker.wake();
+                }
+            }
+        });
+        let mut sender = Some(sender);
+        stack(MAC, 1500).unwrap().block_on(
+            &mut Park,
+            std::future::poll_fn(|context| {
+                if let Some(sender) = sender.take() {
+                    sender.send(context.waker().clone()).unwrap();
+                }
+                if done.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+            }),
+        );
+        thread.join().unwrap();
+    }
+}

@@ -1,16 +1,13 @@
 //! Connections as the program has them.
 
-use super::{core::Core, frame::Tuple, network::Shared};
+use super::{frame::Tuple, network::Shared};
 use futures_util::io::{AsyncRead, AsyncWrite};
-use smoltcp::{
-    iface::SocketHandle,
-    socket::tcp::{self, RecvError, State},
-};
+use smoltcp::socket::tcp::{self, RecvError, State};
 use std::{
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, MutexGuard},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -22,12 +19,11 @@ use std::{
 pub struct TcpStream {
     shared: Arc<Shared>,
     tuple: Tuple,
-    handle: SocketHandle,
 }
 
 impl TcpStream {
-    pub(super) fn new(shared: Arc<Shared>, tuple: Tuple, handle: SocketHandle) -> Self {
-        Self { shared, tuple, handle }
+    pub(super) fn new(shared: Arc<Shared>, tuple: Tuple) -> Self {
+        Self { shared, tuple }
     }
 
     /// The peer's address.
@@ -44,7 +40,7 @@ impl TcpStream {
     pub(super) async fn established(&self) -> io::Result<()> {
         std::future::poll_fn(|context| {
             let mut core = self.shared.core();
-            let socket = core.sockets.get_mut::<tcp::Socket>(self.handle);
+            let Some(socket) = core.tcp(&self.tuple) else { return Poll::Ready(Err(reset())) };
             match socket.state() {
                 State::SynSent | State::SynReceived => {
                     socket.register_send_waker(context.waker());
@@ -63,23 +59,26 @@ impl TcpStream {
         write: impl FnOnce(&mut tcp::Socket<'static>) -> Result<usize, tcp::SendError>,
     ) -> Poll<io::Result<usize>> {
         let mut core = self.shared.core();
-        let socket = socket(&mut core, self.handle);
+        let Some(socket) = core.tcp(&self.tuple) else { return Poll::Ready(Err(reset())) };
         match write(socket) {
             Ok(0) => {
                 socket.register_send_waker(context.waker());
                 Poll::Pending
             }
-            Ok(written) => Poll::Ready(Ok(written)),
+            Ok(written) => {
+                core.stir(&self.tuple);
+                Poll::Ready(Ok(written))
+            }
             Err(tcp::SendError::InvalidState) => Poll::Ready(Err(match socket.state() {
-                State::Closed => io::ErrorKind::ConnectionReset.into(),
+                State::Closed => reset(),
                 _ => io::ErrorKind::BrokenPipe.into(),
             })),
         }
     }
 }
 
-fn socket<'a>(core: &'a mut MutexGuard<'_, Core>, handle: SocketHandle) -> &'a mut tcp::Socket<'static> {
-    core.sockets.get_mut(handle)
+fn reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
 }
 
 impl AsyncRead for TcpStream {
@@ -92,15 +91,19 @@ impl AsyncRead for TcpStream {
             return Poll::Ready(Ok(0));
         }
         let mut core = self.shared.core();
-        let socket = socket(&mut core, self.handle);
+        let Some(socket) = core.tcp(&self.tuple) else { return Poll::Ready(Err(reset())) };
         match socket.recv_slice(buffer) {
             Ok(0) => {
                 socket.register_recv_waker(context.waker());
                 Poll::Pending
             }
-            Ok(read) => Poll::Ready(Ok(read)),
+            Ok(read) => {
+                // The peer may have to be told of the room.
+                core.stir(&self.tuple);
+                Poll::Ready(Ok(read))
+            }
             Err(RecvError::Finished) => Poll::Ready(Ok(0)),
-            Err(RecvError::InvalidState) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Err(RecvError::InvalidState) => Poll::Ready(Err(reset())),
         }
     }
 }
@@ -140,14 +143,15 @@ impl AsyncWrite for TcpStream {
     }
 
     fn poll_close(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut core = self.shared.core();
-        socket(&mut core, self.handle).close();
+        if let Some(socket) = self.shared.core().stir(&self.tuple) {
+            socket.close();
+        }
         Poll::Ready(Ok(()))
     }
 }
 
 impl Drop for TcpStream {
     fn drop(&mut self) {
-        self.shared.core().release(self.tuple, self.handle);
+        self.shared.core().release(self.tuple);
     }
 }

@@ -1,8 +1,8 @@
 //! `kalends passwd`: a hash for `users.toml`.
 
 use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
+    io::{Read, Write},
+    process::{Child, Command, Output, Stdio},
 };
 
 fn passwd(input: &[u8]) -> Output {
@@ -31,4 +31,58 @@ fn an_unfit_password_is_refused() {
     assert!(!output.status.success() && output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.starts_with("kalends: ") && text.lines().count() == 1, "{text}");
+}
+
+/// A terminal, by script(1), with the program at it.
+struct Terminal {
+    program: Child,
+    shown: String,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let command = format!("{} passwd", env!("CARGO_BIN_EXE_kalends"));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+        let program = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self { program, shown: String::new() }
+    }
+
+    /// Reads until the terminal shows a prompt, then types.
+    fn answer(&mut self, prompt: &str, keys: &str) {
+        let mut byte = [0];
+        while !self.shown.ends_with(prompt) {
+            let read = self.program.stdout.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "the program ended: {}", self.shown);
+            self.shown.push(char::from(byte[0]));
+        }
+        self.program.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn end(mut self) -> (bool, String) {
+        let mut rest = String::new();
+        self.program.stdout.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        let status = self.program.wait().unwrap();
+        (status.success(), self.shown + &rest)
+    }
+}
+
+#[test]
+fn a_terminal_is_asked_twice_and_shows_nothing_of_the_password() {
+    let mut terminal = Terminal::new();
+    terminal.answer("Password: ", "correct horsf\x7fe\r");
+    terminal.answer("Again: ", "correct horse\r");
+    let (success, shown) = terminal.end();
+    assert!(success && shown.contains("$argon2id$v=19$") && !shown.contains("horse"), "{shown}");
+
+    let mut terminal = Terminal::new();
+    terminal.answer("Password: ", "correct horse\r");
+    terminal.answer("Again: ", "another horse\r");
+    let (success, shown) = terminal.end();
+    assert!(!success && shown.contains("the two passwords differ") && !shown.contains("horse"), "{shown}");
+
+    let mut terminal = Terminal::new();
+    terminal.answer("Password: ", "correct\x03");
+    let (success, shown) = terminal.end();
+    assert!(!success && shown.contains("stopped"), "{shown}");
 }

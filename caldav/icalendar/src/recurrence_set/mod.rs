@@ -34,7 +34,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 const INSTANCE: u64 = 12;
 /// Steps to read a date or period of a list.
 const DATE: u64 = 8;
-/// What local time and UTC, and nominal and exact days, may differ by, twice.
+/// What an override with RANGE=THISANDFUTURE may move by more or less in UTC than in its local time.
 const MARGIN: i64 = 4 * DAY;
 
 /// One instance of a component.
@@ -225,11 +225,7 @@ impl<'a> RecurrenceSet<'a> {
     ) -> ControlFlow<()> {
         let Some(member) = self.members.get(index) else { return ControlFlow::Continue(()) };
         let Some(timing) = &member.timing else { return member.visit_undated(budget, visitor) };
-        let length = timing.length.seconds();
-        let starts = (
-            window.0.saturating_sub(length.max(0)).saturating_sub(MARGIN),
-            window.1.saturating_sub(length.min(0)).saturating_add(MARGIN),
-        );
+        let starts = timing.starts_touching(window);
         if !member.is_override {
             let recurs = self.recurs();
             let end = if self.master == Some(index) { self.first_split } else { i64::MAX };
@@ -250,7 +246,10 @@ impl<'a> RecurrenceSet<'a> {
             _ => timing.zone.to_local(original.utc),
         };
         let moved = timing.anchor.local.saturating_sub(seen(overridden));
-        let starts = (starts.0.saturating_sub(moved), starts.1.saturating_sub(moved));
+        let starts = (
+            starts.0.saturating_sub(moved).saturating_sub(MARGIN),
+            starts.1.saturating_sub(moved).saturating_add(MARGIN),
+        );
         self.visit_originals(master, starts, reach, budget, &mut |original| {
             let local = seen(original.start).saturating_add(moved);
             let start = Moment::of_local(timing.anchor.form, &timing.zone, local);
@@ -258,8 +257,8 @@ impl<'a> RecurrenceSet<'a> {
         })
     }
 
-    /// Visits the instances that a member without RECURRENCE-ID names and no override describes: those whose
-    /// start is in `starts`, give or take, and in the half-open range `reach`.
+    /// Visits the instances that a member without RECURRENCE-ID names and no override describes: at least those
+    /// whose start is in `starts`, both ends included, and only those in the half-open range `reach`.
     fn visit_originals(
         &self,
         index: usize,
@@ -277,8 +276,7 @@ impl<'a> RecurrenceSet<'a> {
             pay(INSTANCE, budget)?;
             return if wanted(first.start.utc) { visit(first) } else { ControlFlow::Continue(()) };
         };
-        let starts =
-            (starts.0.max(reach.0.saturating_sub(MARGIN)), starts.1.min(reach.1.saturating_add(MARGIN)));
+        let starts = (starts.0.max(reach.0), starts.1.min(reach.1));
         let mut exclusion = recurrence.exclusion(timing, budget);
         if !exclusion.holds(first.start, budget) && wanted(first.start.utc) {
             pay(INSTANCE, budget)?;
@@ -295,13 +293,14 @@ impl<'a> RecurrenceSet<'a> {
                 visit(*date)?;
             }
         }
+        let (from, to) = timing.zone.local_bounds(starts.0, starts.1);
         for rule in &recurrence.rules {
             let mut exclusion = recurrence.exclusion(timing, budget);
             let mut times = rule_times(rule, timing);
             times.count_start(budget);
-            times.seek(starts.0, budget);
+            times.seek(from, budget);
             while let Some(local) = times.next(budget) {
-                if local > starts.1 {
+                if local > to {
                     break;
                 }
                 if local == timing.anchor.local {
@@ -342,12 +341,7 @@ impl<'a> RecurrenceSet<'a> {
             return true;
         }
         let (Some(reach), Some(master)) = (member.reach, self.master) else { return false };
-        let length = timing.length.seconds();
-        let (from, to) = range.bounds();
-        let starts = (
-            from.saturating_sub(length.max(0)).saturating_sub(MARGIN),
-            to.saturating_sub(length.min(0)).saturating_add(MARGIN),
-        );
+        let starts = timing.starts_touching(range.bounds());
         let _ = self.visit_originals(master, starts, reach, budget, &mut |original| {
             impacts = overlaps(original);
             if impacts { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

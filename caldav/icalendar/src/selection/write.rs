@@ -164,8 +164,6 @@ impl<'w> Writer<'w> {
         if property.is("DTSTART") {
             self.line(&moment_line(property.name(), &parameters(), start));
         } else if is_end && is_time(property) {
-            // An end that is before its start, which clients write, or the same, keeps its distance.
-            let end = if occurrence.component.first("DTSTART").is_none() { start } else { end };
             self.line(&moment_line(property.name(), &parameters(), end));
         } else if property.is("DURATION")
             && start.form == Form::Absolute

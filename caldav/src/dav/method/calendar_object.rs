@@ -4,7 +4,7 @@ use super::{message, target::Target};
 use crate::{
     Service,
     collection::{Collection, is_ics},
-    dav::{error::DavError, home::Home},
+    dav::{error::DavError, home::Home, location::HomePath},
     snapshot::Node,
 };
 use bytes::Bytes;
@@ -52,6 +52,21 @@ pub(super) fn check_name(target: &Target) -> Result<(), DavError> {
         target.path.display()
     );
     Err(DavError::new(StatusCode::FORBIDDEN, reason))
+}
+
+/// Reads what is needed to find a UID in the calendar that `path` is in, if it is in one. Without it,
+/// [`check_uid`] would keep all other requests waiting when a large calendar is used for the first time.
+///
+/// # Errors
+/// Those of reading the calendar.
+pub(super) async fn prepare(service: &Service, home: &Home, path: &HomePath) -> Result<(), DavError> {
+    let Some((parent, _)) = path.split_last() else { return Ok(()) };
+    if let Some(Node::Directory(parent)) = home.latest()?.snapshot().find(&parent.segments)?
+        && parent.collection.is_calendar()
+    {
+        service.index.prepare(&home.repository, &parent.id).await?;
+    }
+    Ok(())
 }
 
 /// Checks that an object with this UID can be at `target`, a place in a calendar: no other member may have

@@ -1,10 +1,15 @@
 //! A whole calendar as one iCalendar stream, for those who subscribe to its URL.
 
 use super::chunks;
-use crate::{ResponseBody, collection::is_ics, dav::home::Home, snapshot::Directory};
+use crate::{
+    ResponseBody,
+    collection::is_ics,
+    dav::home::Home,
+    snapshot::{Directory, is_member_file},
+};
 use http::{HeaderValue, Response, header};
 use kalends_icalendar::{CalendarObject, Limits, text::escape};
-use kalends_store::{Objects, Repository};
+use kalends_store::{Error, Objects, Repository};
 use std::{collections::HashSet, rc::Rc};
 
 /// Octets of a content line (RFC 5545 §3.1).
@@ -12,10 +17,11 @@ const LINE: usize = 75;
 /// Time zones that are remembered as sent; a client reads one that comes twice as one.
 const MAX_ZONES: usize = 10_000;
 
-/// The answer to GET: one VCALENDAR with the components of all objects, each time zone once.
+/// The answer to GET: one VCALENDAR with the components of all objects. Of time zones with the same TZID the
+/// first is sent.
 ///
-/// An object that cannot be read, which only git could have brought, is left out: there is no place in the
-/// format to say so.
+/// A file that is no iCalendar, as git might have brought, is left out: there is no place in the format to
+/// say so. An object that the device cannot give back breaks off the stream.
 pub(super) fn response(home: &Home, calendar: &Rc<Directory>) -> Response<ResponseBody> {
     let mut stream = CalendarStream {
         repository: home.repository.clone(),
@@ -39,25 +45,24 @@ struct CalendarStream {
 }
 
 impl CalendarStream {
-    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+    /// Appends the next object; false at the end.
+    fn next(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
         if self.position == 0 {
             self.begin(out);
         }
         let Some(entry) = self.calendar.tree.get(self.position) else {
             out.extend_from_slice(b"END:VCALENDAR\r\n");
-            return false;
+            return Ok(false);
         };
         self.position += 1;
-        if entry.mode.is_blob()
-            && is_ics(entry.name)
-            && let Ok(object) = self.repository.object(&entry.id.to_owned())
-        {
-            let limits = Limits { bytes: object.data.len(), ..Limits::default() };
-            if let Ok(object) = CalendarObject::parse(object.data, &limits) {
+        if is_member_file(&entry) && is_ics(entry.name) {
+            let data = self.repository.object(&entry.id.to_owned())?.data;
+            let limits = Limits { bytes: data.len(), ..Limits::default() };
+            if let Ok(object) = CalendarObject::parse(data, &limits) {
                 self.object(out, &object);
             }
         }
-        true
+        Ok(true)
     }
 
     fn begin(&self, out: &mut Vec<u8>) {

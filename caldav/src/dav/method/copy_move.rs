@@ -8,7 +8,7 @@ use super::{
     conditions::Conditions,
     edit::{self, Edit},
     message,
-    mkcol::check_no_calendar_above,
+    mkcol::{calendar_in_calendar, is_in_calendar},
     options::not_allowed,
     survey::survey,
     target::Target,
@@ -61,6 +61,7 @@ pub(in crate::dav) async fn copy_or_move(
         depth: Depth::of(headers, Depth::Infinity)?,
         conditions: Conditions::of(headers)?,
     };
+    calendar_object::prepare(service, &home, &order.to).await?;
     let (edit, message, status) = carry_out(service, &home.latest()?, &order)?;
     match edit.submit(user, &message)? {
         Some(commit) => commit.await?,
@@ -118,8 +119,8 @@ fn carry_out(service: &Service, home: &Home, order: &Order) -> Result<(Edit, Str
         }
         Node::Directory(directory) if order.depth == Depth::Zero => {
             // RFC 4918 §9.8.3: the collection with its properties, without its members.
-            if directory.collection.is_calendar() {
-                check_no_calendar_above(&home.snapshot(), &target.parent_path)?;
+            if directory.collection.is_calendar() && is_in_calendar(&home.snapshot(), &target.parent_path)? {
+                return Err(calendar_in_calendar());
             }
             let collection = Collection { members: Default::default(), ..(*directory.collection).clone() };
             entry.1 = edit.insert_collection(&collection)?;
@@ -198,11 +199,16 @@ fn check_directory(
     directory: &Rc<Directory>,
 ) -> Result<(), DavError> {
     let snapshot = home.snapshot();
+    let in_calendar = is_in_calendar(&snapshot, &target.parent_path)?;
+    if order.moves && !in_calendar && order.to.segments.len() <= order.from.segments.len() {
+        // However large it is, nothing in it comes to a place where it could not be.
+        return Ok(());
+    }
     // Files in the innermost directory must have a URL too.
     let deepest = MAX_SEGMENTS.saturating_sub(target.path.segments.len());
     let survey = survey(&snapshot, directory, deepest)?;
-    if survey.has_calendar {
-        check_no_calendar_above(&snapshot, &target.parent_path)?;
+    if in_calendar && survey.has_calendar {
+        return Err(calendar_in_calendar());
     }
     if !order.moves && survey.resources > MAX_COPIES {
         let reason = format!("{} resources at once; a copy may have {MAX_COPIES}", survey.resources);

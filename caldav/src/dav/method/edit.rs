@@ -4,6 +4,7 @@ use super::target::Target;
 use crate::{
     Change,
     collection::{COLLECTION_FILE, Collection, CollectionKind, DeadProperty, MAX_COLLECTION_FILE, is_ics},
+    collection_edit,
     dav::{error::DavError, home::Home, location::HomePath},
     realm::User,
     snapshot::Directory,
@@ -138,7 +139,12 @@ impl Parent {
             None if self.path.segments.is_empty() => changed,
             None => changed || self.would_be() != Some(self.directory.collection.kind),
         };
-        if must_write { collection_file(&self.collection).map(Some) } else { Ok(None) }
+        if !must_write {
+            return Ok(None);
+        }
+        collection_file(&self.collection)?;
+        let objects = change.objects();
+        Ok(Some(collection_edit::file_of(&self.collection, objects, &self.directory.tree)?))
     }
 
     /// What the directory would be without a file; `None` if it would not be at all.

@@ -14,6 +14,7 @@ use crate::{
     snapshot::{Directory, Node},
 };
 use http::{HeaderValue, Response, header};
+use kalends_store::Error;
 use std::rc::Rc;
 
 /// The members of a collection that is no calendar.
@@ -34,23 +35,22 @@ pub(super) fn collection(
     };
     let mut position = 0;
     Ok(page(&title, &above, move |out| {
-        let Some(entry) = directory.tree.get(position) else { return false };
+        let Some(entry) = directory.tree.get(position) else { return Ok(false) };
         position += 1;
-        // What cannot be read now fails when it is opened.
         let name = entry.name.to_vec();
         let shown = String::from_utf8_lossy(&name).into_owned();
-        match home.snapshot().node(&directory, entry) {
-            Ok(Some(Node::Directory(member))) => {
+        match home.snapshot().node(&directory, entry)? {
+            Some(Node::Directory(member)) => {
                 let note = member.collection.displayname.clone().unwrap_or_default();
                 link(out, &path.member(&name, true).href(), &format!("{shown}/"), &note);
             }
-            Ok(Some(Node::File(file))) => {
-                let size = home.repository.header(&file.id).map(|header| format!("{} bytes", header.size));
-                link(out, &path.member(&name, false).href(), &shown, &size.unwrap_or_default());
+            Some(Node::File(file)) => {
+                let size = home.repository.header(&file.id)?.size;
+                link(out, &path.member(&name, false).href(), &shown, &format!("{size} bytes"));
             }
-            Ok(None) | Err(_) => {}
+            None => {}
         }
-        true
+        Ok(true)
     }))
 }
 
@@ -84,9 +84,9 @@ pub(super) fn fixed(service: &Service, user: &User, resource: &Resource) -> Resp
     page(&title, above, move |out| match links.next() {
         Some((href, text)) => {
             link(out, &href, &text, "");
-            true
+            Ok(true)
         }
-        None => false,
+        None => Ok(false),
     })
 }
 
@@ -94,7 +94,7 @@ pub(super) fn fixed(service: &Service, user: &User, resource: &Resource) -> Resp
 fn page(
     title: &str,
     above: &str,
-    mut next: impl FnMut(&mut String) -> bool + 'static,
+    mut next: impl FnMut(&mut String) -> Result<bool, Error> + 'static,
 ) -> Response<ResponseBody> {
     let mut start = String::from("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>");
     xml_writer::text(&mut start, title);
@@ -105,12 +105,12 @@ fn page(
     let mut start = Some(start);
     let body = chunks::body(move |out| {
         let mut text = start.take().unwrap_or_default();
-        let more = next(&mut text);
+        let more = next(&mut text)?;
         if !more {
             text.push_str("</ul>\n</html>\n");
         }
         out.extend_from_slice(text.as_bytes());
-        more
+        Ok(more)
     });
     let mut response = Response::new(body);
     for (name, value) in [

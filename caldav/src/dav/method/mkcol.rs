@@ -44,8 +44,7 @@ pub(in crate::dav) async fn mkcol(
     if target.occupant.is_some() {
         return not_allowed(service, user, location, &method);
     }
-    make(user, &home, &target, &collection).await?;
-    Ok(bare(StatusCode::CREATED))
+    make(user, &home, &target, &collection).await
 }
 
 /// MKCALENDAR: makes a calendar.
@@ -83,10 +82,7 @@ pub(in crate::dav) async fn mkcalendar(
     if target.occupant.is_some() {
         return Err(must_be_null());
     }
-    make(user, &home, &target, &collection).await?;
-    let mut response = bare(StatusCode::CREATED);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    make(user, &home, &target, &collection).await
 }
 
 /// The body, which must be XML if there is one.
@@ -119,10 +115,15 @@ fn find(home: &Home, path: &HomePath, headers: &HeaderMap) -> Result<Target, Dav
     Ok(target)
 }
 
-async fn make(user: &User, home: &Home, target: &Target, collection: &Collection) -> Result<(), DavError> {
+async fn make(
+    user: &User,
+    home: &Home,
+    target: &Target,
+    collection: &Collection,
+) -> Result<Response<ResponseBody>, DavError> {
     target.check_new()?;
-    if collection.is_calendar() {
-        check_no_calendar_above(&home.snapshot(), &target.parent_path)?;
+    if collection.is_calendar() && is_in_calendar(&home.snapshot(), &target.parent_path)? {
+        return Err(calendar_in_calendar());
     }
     let mut edit = Edit::new(home);
     let tree = edit.insert_collection(collection)?;
@@ -131,23 +132,27 @@ async fn make(user: &User, home: &Home, target: &Target, collection: &Collection
     if let Some(commit) = edit.submit(user, &message)? {
         commit.await?;
     }
-    Ok(())
+    let mut response = bare(StatusCode::CREATED);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
 }
 
-/// Checks that a calendar may be in the collection at `path`: it must be in no other, at any depth.
-///
-/// # Errors
-/// 403 with `CALDAV:calendar-collection-location-ok` (RFC 4791 §5.3.1.1).
-pub(super) fn check_no_calendar_above(snapshot: &Snapshot<'_>, path: &HomePath) -> Result<(), DavError> {
+/// Whether the collection at `path` is a calendar or in one, so that no calendar can be in it.
+pub(super) fn is_in_calendar(snapshot: &Snapshot<'_>, path: &HomePath) -> Result<bool, DavError> {
     let mut directory = snapshot.root()?;
     for name in &path.segments {
         let Some(member) = snapshot.member(&directory, name)? else { break };
         let Some(next) = member.directory() else { break };
         directory = next.clone();
         if directory.collection.is_calendar() {
-            let reason = "a calendar cannot be in another calendar";
-            return Err(DavError::caldav(StatusCode::FORBIDDEN, "calendar-collection-location-ok", reason));
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
+}
+
+/// 403 with the precondition of RFC 4791 §5.3.1.1 for a calendar that would be in another.
+pub(super) fn calendar_in_calendar() -> DavError {
+    let reason = "a calendar cannot be in another calendar";
+    DavError::caldav(StatusCode::FORBIDDEN, "calendar-collection-location-ok", reason)
 }

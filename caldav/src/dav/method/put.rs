@@ -47,6 +47,7 @@ pub(in crate::dav) async fn put(
         }
         body => body?,
     };
+    calendar_object::prepare(service, &home, path).await?;
     let stored = match store(service, user, &home.latest()?, path, &headers, body)? {
         Some(stored) => stored,
         None => return not_allowed(service, user, location, &method),

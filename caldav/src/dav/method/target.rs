@@ -1,6 +1,7 @@
 //! The place that a request is about to change.
 
 use crate::{
+    collection::COLLECTION_FILE,
     dav::{error::DavError, home::Home, location::HomePath},
     snapshot::{Directory, Node},
 };
@@ -51,7 +52,7 @@ impl Target {
                 Some(node) => Some(node),
                 None => return Err(not_shown(name)),
             },
-            None if name == crate::collection::COLLECTION_FILE.as_bytes() => return Err(not_shown(name)),
+            None if name == COLLECTION_FILE.as_bytes() => return Err(not_shown(name)),
             None => None,
         };
         let path = HomePath { slash: false, ..path.clone() };
@@ -76,6 +77,11 @@ impl Target {
             Ok(text) if text.chars().any(char::is_control) => {
                 return bad("has control characters".into());
             }
+            Ok(text) if text.eq_ignore_ascii_case(COLLECTION_FILE) => {
+                return bad(format!(
+                    "differs from {COLLECTION_FILE} in case only, which not all systems tell apart"
+                ));
+            }
             Ok(_) => {}
             Err(_) => return bad("is not UTF-8".into()),
         }
@@ -94,7 +100,7 @@ impl Target {
 
 fn not_shown(name: &[u8]) -> DavError {
     let name = String::from_utf8_lossy(name);
-    let reason = if name.as_bytes() == crate::collection::COLLECTION_FILE.as_bytes() {
+    let reason = if name.as_bytes() == COLLECTION_FILE.as_bytes() {
         format!("{name} describes its collection; change it by properties, or with git")
     } else {
         format!("{name:?} is a link or a submodule; change it with git")

@@ -21,13 +21,14 @@ fn calendar_color(out: &mut String, _: &Context<'_>, subject: &Subject<'_>) -> R
     Ok(true)
 }
 
+/// An empty value is none: clients that have nothing to choose a colour with send one.
 fn set_calendar_color(collection: &mut Collection, element: Option<&Element>) -> Result<(), DavError> {
-    let Some(element) = element else {
+    let content = element.map(Element::text).unwrap_or_default();
+    let color = content.trim();
+    if color.is_empty() {
         collection.color = None;
         return Ok(());
-    };
-    let content = element.text();
-    let color = content.trim();
+    }
     let digits = color.strip_prefix('#').filter(|digits| matches!(digits.len(), 6 | 8));
     if !digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
         let reason = "calendar-color must be written #RRGGBB or #RRGGBBAA";
@@ -45,10 +46,12 @@ fn calendar_order(out: &mut String, _: &Context<'_>, subject: &Subject<'_>) -> R
     Ok(true)
 }
 
+/// An empty value is none.
 fn set_calendar_order(collection: &mut Collection, element: Option<&Element>) -> Result<(), DavError> {
-    collection.order = match element {
-        None => None,
-        Some(element) => Some(element.text().trim().parse().map_err(|_| {
+    let content = element.map(Element::text).unwrap_or_default();
+    collection.order = match content.trim() {
+        "" => None,
+        number => Some(number.parse().map_err(|_| {
             DavError::new(StatusCode::CONFLICT, "calendar-order must be a whole number of 64 bits")
         })?),
     };

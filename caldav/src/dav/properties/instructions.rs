@@ -36,7 +36,8 @@ pub(super) fn read(root: &Element, may_remove: bool) -> Result<Vec<Instruction>,
     let mut instructions = Vec::new();
     for element in root.elements() {
         let is_set = element.is(DAV, "set");
-        if !is_set && !(may_remove && element.is(DAV, "remove")) {
+        let is_remove = may_remove && element.is(DAV, "remove");
+        if !is_set && !is_remove {
             continue;
         }
         let Some(properties) = element.element(DAV, "prop") else {

@@ -106,11 +106,6 @@ impl LiveProperty {
         all().find(|property| name.is(property.namespace, property.local))
     }
 
-    /// Whether this is its name.
-    pub(super) fn is(&self, name: &Name) -> bool {
-        name.is(self.namespace, self.local)
-    }
-
     /// Appends the element with its value; false, and nothing, when the resource does not have it.
     pub(super) fn write(
         &self,

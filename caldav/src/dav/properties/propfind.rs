@@ -126,18 +126,8 @@ fn listing(
     Ok((listed, Some(Members::new(home, path, directory, deep))))
 }
 
-/// The principals that the user may see, sorted by kind and name.
 fn principals(service: &Service, user: &User) -> Vec<Resource> {
-    let users = match user.administrator {
-        true => service.realm.user_names(),
-        false => vec![user.name.clone()],
-    };
-    let groups = match user.administrator {
-        true => service.realm.group_names(),
-        false => service.realm.groups_of(&user.name).into_iter().map(|group| group.name).collect(),
-    };
-    let names = users.into_iter().chain(groups);
-    names.filter_map(|name| Principal::find(service, user, &name)).map(Resource::Principal).collect()
+    Principal::visible(service, user).into_iter().map(Resource::Principal).collect()
 }
 
 fn own_home(service: &Service, user: &User) -> Result<Resource, DavError> {

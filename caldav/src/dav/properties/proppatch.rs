@@ -4,6 +4,7 @@ use super::instructions::{self, Instruction, Outcome};
 use crate::{
     Change, RequestBody, ResponseBody, Service,
     collection::{COLLECTION_FILE, Collection},
+    collection_edit,
     dav::{
         DavError, bare,
         home::Home,
@@ -105,7 +106,7 @@ fn change(
     names.push(COLLECTION_FILE.as_bytes());
     let message = message(path, member.is_none(), &outcome);
     let mut change = Change::new(&home.repository);
-    change.write(&names, collection.to_toml())?;
+    change.write(&names, collection_edit::file_of(&collection, &home.repository, &directory.tree)?)?;
     let commit = change.submit(&user.author(), &message)?;
     Ok((href, outcome, commit))
 }

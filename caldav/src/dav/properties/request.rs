@@ -89,16 +89,6 @@ impl PropertyRequest {
     pub(in crate::dav) fn preferring(self, preferences: Preferences) -> Self {
         Self { minimal: preferences.minimal, ..self }
     }
-
-    /// Whether the property is asked for by name.
-    pub(in crate::dav) fn names(&self, namespace: &str, local: &str) -> bool {
-        match &self.selection {
-            Selection::All(asked) | Selection::Listed(asked) => {
-                asked.iter().any(|asked| asked.name.is(namespace, local))
-            }
-            Selection::Names => false,
-        }
-    }
 }
 
 fn asked(names: Vec<Name>) -> Result<Vec<Asked>, DavError> {

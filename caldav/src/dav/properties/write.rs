@@ -8,9 +8,7 @@ use super::{
 use crate::{
     Service,
     collection::DeadProperty,
-    dav::{
-        DavError, multistatus::status_line, resource::Resource, xml::Name, xml_writer, xml_writer::tagged,
-    },
+    dav::{DavError, multistatus::status_line, xml::Name, xml_writer, xml_writer::tagged},
     realm::User,
     snapshot::File,
 };
@@ -30,19 +28,6 @@ pub(in crate::dav) struct Context<'a> {
 const PROPSTAT: &str = "<D:propstat><D:prop>";
 const FOUND: &str = "</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>";
 const NOT_FOUND: &str = "</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>";
-
-/// Appends the `D:response` of one resource: its properties by status.
-pub(in crate::dav) fn write_response(
-    out: &mut String,
-    service: &Service,
-    user: &User,
-    resource: &Resource,
-    request: &PropertyRequest,
-    calendar_data: Option<CalendarData<'_>>,
-) {
-    let context = Context { service, user, calendar_data };
-    write(out, &context, &resource.href(), resource.into(), request, &mut Absent::default());
-}
 
 /// Writes the responses of many resources for one request, without allocating for each.
 pub(in crate::dav) struct ResponseWriter {
@@ -106,8 +91,8 @@ fn write(
     let is_all = matches!(request.selection, Selection::All(_));
     for (position, asked) in listed.iter().enumerate() {
         let written = match asked.live {
-            // Written among all.
-            Some(live) if is_all && live.in_allprop => continue,
+            // Written among all, if the resource has it.
+            Some(live) if is_all && live.in_allprop && is_defined(live, out, context, &subject) => continue,
             Some(live) => live.write(out, context, &subject),
             None => Ok(false),
         };

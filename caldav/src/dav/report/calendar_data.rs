@@ -23,7 +23,7 @@ const MAX_NAMES: usize = 500;
 
 /// Work that the objects of one request may cost altogether. With this many steps, a fifth of a second, all
 /// that clients ask for is done hundreds of times over.
-const STEPS: u64 = 200 * Budget::OBJECT;
+pub(super) const STEPS: u64 = 200 * Budget::OBJECT;
 
 /// Reads the `CALDAV:calendar-data` in the `DAV:prop` of a report; everything, if it is not there.
 ///
@@ -120,8 +120,13 @@ impl Reading {
     /// # Errors
     /// Those of [`time_zone::of_request`].
     pub(super) fn of(report: &Element) -> Result<Rc<Self>, DavError> {
+        Self::within(report, STEPS)
+    }
+
+    /// As [`of`](Self::of), with other work than [`STEPS`] to spend.
+    pub(super) fn within(report: &Element, steps: u64) -> Result<Rc<Self>, DavError> {
         let named = time_zone::of_request(report)?;
-        Ok(Rc::new(Self { named, zones: RefCell::default(), budget: RefCell::new(Budget::new(STEPS)) }))
+        Ok(Rc::new(Self { named, zones: RefCell::default(), budget: RefCell::new(Budget::new(steps)) }))
     }
 
     /// The zone of the objects in a collection.
@@ -147,8 +152,8 @@ impl Reading {
         let mut part = budget.part(Budget::OBJECT);
         let before = part.left();
         let result = work(&mut part);
-        // One step at least: an object is never free.
-        let spent = (before - part.left()).max(1);
+        // What asks for more than there is has all of it. One step at least: an object is never free.
+        let spent = if part.is_exceeded() { before } else { (before - part.left()).max(1) };
         let left = budget.left();
         budget.spend(spent.min(left));
         result

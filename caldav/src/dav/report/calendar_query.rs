@@ -4,8 +4,8 @@
 //! the answer is sent.
 
 use super::{
-    Call, MAX_RESPONSES,
-    calendar_data::Reading,
+    Call,
+    calendar_data::{Reading, STEPS},
     filter_xml,
     member_writer::MemberWriter,
     scope::{self, Calendar},
@@ -22,15 +22,30 @@ use http::Response;
 use kalends_icalendar::{ComponentFilter, ComponentKind};
 use kalends_store::{Error, Objects};
 
+/// What one answer comes to.
+struct Limits {
+    /// Objects in it. Clients may take for deleted what is not told: only who has this many sees an answer
+    /// cut off.
+    matches: usize,
+    /// Work that testing and selecting may cost.
+    steps: u64,
+}
+
+const LIMITS: Limits = Limits { matches: 100_000, steps: STEPS };
+
 /// Answers the report.
 ///
 /// # Errors
 /// 403 with the condition of RFC 4791 §7.8 that filter, time zone or calendar data do not meet; 400 for what
 /// is malformed otherwise.
 pub(super) async fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
+    answer_within(call, LIMITS).await
+}
+
+async fn answer_within(call: Call, limits: Limits) -> Result<Response<ResponseBody>, DavError> {
     let Resource::Node { home, path, node } = &call.resource else { return Err(super::not_here()) };
     let filter = filter_xml::parse(&call.body)?;
-    let reading = Reading::of(&call.body)?;
+    let reading = Reading::within(&call.body, limits.steps)?;
     let mut writer = MemberWriter::new(&call, home, &reading)?;
     let (calendars, candidates) = match node {
         Node::Directory(directory) => {
@@ -50,7 +65,7 @@ pub(super) async fn answer(call: Call) -> Result<Response<ResponseBody>, DavErro
     let mut matches = 0;
     let next = move |out: &mut String| {
         let Some(Candidate { calendar, name, certain }) = candidates.next() else { return false };
-        if matches == MAX_RESPONSES || reading.is_spent() {
+        if matches == limits.matches || reading.is_spent() {
             candidates = Vec::new().into_iter();
             write_truncation(out, &path.href(), "there are more matches; ask for a shorter time range");
             return true;
@@ -145,4 +160,98 @@ fn is_about_kind_only(filter: &ComponentFilter) -> bool {
             }
             _ => false,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Author, Change, ServiceOptions,
+        dav::{
+            location::Location,
+            prefer::Preferences,
+            xml::{self, DAV},
+        },
+        realm::Realm,
+    };
+    use http_body_util::BodyExt;
+    use kalends_block_backend::MemoryDevice;
+    use kalends_store::{FormatOptions, Store};
+    use std::{
+        pin::pin,
+        rc::Rc,
+        task::{Context, Poll, Waker},
+    };
+
+    /// Runs a future that waits for nothing but its turn.
+    fn run<F: Future>(future: F) -> F::Output {
+        let mut future = pin!(future);
+        loop {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return output;
+            }
+        }
+    }
+
+    /// Statuses of the responses to a query of a calendar with ten daily events; 200 for those found.
+    fn found(filter: &str, limits: Limits) -> Vec<String> {
+        let device = Rc::new(MemoryDevice::new(32 << 20));
+        let store = Store::format(device, &FormatOptions::default()).unwrap();
+        let realm = Realm::open(store.clone()).unwrap();
+        realm.set_password("ada", "a-secret").unwrap();
+        let mut change = Change::new(&store.repository("ada").unwrap());
+        for number in 0..10 {
+            let text = format!(
+                "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VEVENT\nUID:{number}\n\
+                 DTSTAMP:20260101T000000Z\nDTSTART:20200101T000000Z\nRRULE:FREQ=DAILY;BYHOUR=1,2,3\n\
+                 END:VEVENT\nEND:VCALENDAR\n"
+            );
+            change.write(&[b"work", format!("{number}.ics").as_bytes()], text).unwrap();
+        }
+        let author = Author { name: "Ada".into(), email: "ada@localhost".into() };
+        run(change.submit(&author, "Add").unwrap().unwrap()).unwrap();
+        let service = Service::new(store, realm, ServiceOptions::default());
+        let user = service.realm.user("ada").unwrap();
+        let location = Location::parse("/dav/calendars/ada/work/").unwrap();
+        let resource = Resource::find(&service, &user, &location).unwrap();
+        let body = format!(
+            "<q xmlns='urn:ietf:params:xml:ns:caldav'><filter><comp-filter name='VCALENDAR'>\
+             <comp-filter name='VEVENT'>{filter}</comp-filter></comp-filter></filter></q>"
+        );
+        let body = xml::parse(body.as_bytes()).unwrap();
+        let preferences = Preferences::default();
+        let call = Call { service, user, resource, depth: None, preferences, body };
+        let body = run(async {
+            let response = answer_within(call, limits).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        });
+        let root = xml::parse(&body).unwrap();
+        root.elements_named(DAV, "response")
+            .map(|response| match response.element(DAV, "status") {
+                None => "200".into(),
+                Some(status) => {
+                    assert_eq!(response.element(DAV, "href").unwrap().text(), "/dav/calendars/ada/work/");
+                    let error = response.element(DAV, "error").unwrap();
+                    assert!(error.element(DAV, "number-of-matches-within-limits").is_some());
+                    status.text()[9..12].to_owned()
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn too_many_matches_are_cut_off_and_that_is_told() {
+        let statuses = found("", Limits { matches: 3, steps: STEPS });
+        assert_eq!(statuses, ["200", "200", "200", "507"]);
+        assert_eq!(found("", Limits { matches: 10, steps: STEPS }), ["200"; 10]);
+    }
+
+    #[test]
+    fn work_ends_when_a_request_has_cost_enough_and_that_is_told() {
+        let filter = "<time-range start='20260101T000000Z' end='20260102T000000Z'/>";
+        assert_eq!(found(filter, LIMITS), ["200"; 10]);
+        let statuses = found(filter, Limits { matches: 10, steps: 40 });
+        assert_eq!(statuses.last().map(String::as_str), Some("507"), "{statuses:?}");
+        assert!(statuses.len() < 10, "{statuses:?}");
+    }
 }

@@ -3,9 +3,12 @@
 mod calendar_data;
 mod calendar_multiget;
 mod calendar_query;
+mod expand_property;
 mod filter_xml;
 mod free_busy_query;
 mod member_writer;
+mod principal_search;
+mod property_values;
 mod scope;
 mod sync_collection;
 mod time_range_xml;
@@ -24,9 +27,6 @@ use super::{
 use crate::{RequestBody, ResponseBody, Service, realm::User};
 use http::{Request, Response, StatusCode};
 
-/// Resources that one answer has at most. What is cut off is announced by 507 (RFC 6578 §3.6).
-const MAX_RESPONSES: usize = 20_000;
-
 /// The reports there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
@@ -38,12 +38,28 @@ pub(super) enum Report {
     CalendarMultiget,
     /// RFC 4791 §7.10.
     FreeBusyQuery,
+    /// RFC 3253 §3.8.
+    ExpandProperty,
+    /// RFC 3744 §9.3.
+    PrincipalMatch,
+    /// RFC 3744 §9.4.
+    PrincipalPropertySearch,
+    /// RFC 3744 §9.5.
+    PrincipalSearchPropertySet,
 }
 
 impl Report {
     /// All of them.
-    const ALL: [Self; 4] =
-        [Self::SyncCollection, Self::CalendarQuery, Self::CalendarMultiget, Self::FreeBusyQuery];
+    const ALL: [Self; 8] = [
+        Self::SyncCollection,
+        Self::CalendarQuery,
+        Self::CalendarMultiget,
+        Self::FreeBusyQuery,
+        Self::ExpandProperty,
+        Self::PrincipalMatch,
+        Self::PrincipalPropertySearch,
+        Self::PrincipalSearchPropertySet,
+    ];
 
     /// The root element.
     pub(super) fn name(self) -> Name {
@@ -52,6 +68,10 @@ impl Report {
             Self::CalendarQuery => (CALDAV, "calendar-query"),
             Self::CalendarMultiget => (CALDAV, "calendar-multiget"),
             Self::FreeBusyQuery => (CALDAV, "free-busy-query"),
+            Self::ExpandProperty => (DAV, "expand-property"),
+            Self::PrincipalMatch => (DAV, "principal-match"),
+            Self::PrincipalPropertySearch => (DAV, "principal-property-search"),
+            Self::PrincipalSearchPropertySet => (DAV, "principal-search-property-set"),
         };
         Name::new(namespace, local)
     }
@@ -63,6 +83,10 @@ impl Report {
         match self {
             Self::SyncCollection | Self::FreeBusyQuery => is_collection,
             Self::CalendarQuery | Self::CalendarMultiget => is_collection || is_object,
+            Self::ExpandProperty => true,
+            Self::PrincipalMatch | Self::PrincipalPropertySearch | Self::PrincipalSearchPropertySet => {
+                matches!(subject, Subject::Root | Subject::Principals)
+            }
         }
     }
 }
@@ -123,6 +147,10 @@ pub(super) async fn report(
         Report::CalendarQuery => calendar_query::answer(call).await,
         Report::CalendarMultiget => calendar_multiget::answer(call),
         Report::FreeBusyQuery => free_busy_query::answer(call).await,
+        Report::ExpandProperty => expand_property::answer(call),
+        Report::PrincipalMatch => principal_search::principal_match(call),
+        Report::PrincipalPropertySearch => principal_search::property_search(call),
+        Report::PrincipalSearchPropertySet => Ok(principal_search::search_property_set()),
     }?;
     let has_properties = response.status() == StatusCode::MULTI_STATUS;
     preferences.acknowledge(&mut response, has_properties, false);

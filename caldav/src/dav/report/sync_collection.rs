@@ -4,9 +4,7 @@
 //! meanwhile: its token names that tree, the one before it and how many of the changes between them were
 //! told. The changes of two trees are always the same, in the same order, so nothing is to be remembered.
 
-use super::{
-    Call, MAX_RESPONSES, calendar_data::Reading, member_writer::MemberWriter, not_here, write_truncation,
-};
+use super::{Call, calendar_data::Reading, member_writer::MemberWriter, not_here, write_truncation};
 use crate::{
     ResponseBody,
     dav::{
@@ -25,6 +23,9 @@ use http::{Response, StatusCode};
 use kalends_store::{EntryMode, Error, ObjectId, Tree, TreeEntry, oid};
 use std::{ops::ControlFlow, rc::Rc};
 
+/// Changes that one answer tells at most. Clients that pass over 507 learn of the rest the next time, as
+/// their token is for what they were told.
+const MAX_PER_ANSWER: usize = 20_000;
 /// Changes that one synchronisation comes to at most, over all its answers.
 const MAX_CHANGES: usize = 1_000_000;
 
@@ -100,7 +101,7 @@ impl SyncRequest {
             (None, Some(Depth::Zero | Depth::One) | None) => false,
         };
         let limit = match body.element(DAV, "limit") {
-            None => MAX_RESPONSES,
+            None => MAX_PER_ANSWER,
             Some(limit) => {
                 let text = limit.element(DAV, "nresults").map(|number| number.text().trim().to_owned());
                 let text = text.unwrap_or_default();
@@ -108,7 +109,7 @@ impl SyncRequest {
                     return Err(bad(format!("nresults is a number, not {text:?}")));
                 }
                 // More digits than a usize has is as good as no limit.
-                text.parse().map_or(MAX_RESPONSES, |number: usize| number.min(MAX_RESPONSES))
+                text.parse().map_or(MAX_PER_ANSWER, |number: usize| number.min(MAX_PER_ANSWER))
             }
         };
         Ok(Self { token: (!token.is_empty()).then_some(token), infinite, limit })

@@ -1,6 +1,6 @@
 //! Two stacks on a wire in memory, which goes by a clock of its own: it loses, repeats, delays and spoils
 //! frames as told, and hours pass in no time.
-#![allow(unreachable_pub, dead_code)]
+#![allow(unreachable_pub)]
 
 use kalends_tls_frontend::stack::{
     Clock, Idle, Ipv4, Ipv6, PacketDevice, Stack, StackConfiguration, StackLimits, StackNetwork,
@@ -9,7 +9,7 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     future::Future,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -24,6 +24,13 @@ pub const SERVER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub const CLIENT_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
+
+pub const PORT: u16 = 443;
+
+/// Every address of the server, with its port.
+pub fn all() -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, PORT).into()
+}
 
 /// What may happen to a frame, each in 1000 frames.
 #[derive(Clone, Copy, Default)]
@@ -72,7 +79,7 @@ impl WireClock {
         self.started + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
-    fn advance(&self, to: Instant) {
+    pub fn advance(&self, to: Instant) {
         let nanos = to.saturating_duration_since(self.started).as_nanos() as u64;
         self.nanos.fetch_max(nanos, Ordering::Relaxed);
     }
@@ -89,11 +96,13 @@ pub struct Lane {
     /// By time of arrival.
     frames: BTreeMap<(Instant, u64), Vec<u8>>,
     sent: u64,
-    faults: Faults,
+    pub faults: Faults,
     random: Random,
     latency: Duration,
     /// Frames it takes before it is full.
-    capacity: usize,
+    pub capacity: usize,
+    /// Where every frame sent is written down.
+    record: Option<Rc<RefCell<Vec<Vec<u8>>>>>,
 }
 
 pub type SharedLane = Rc<RefCell<Lane>>;
@@ -108,6 +117,7 @@ impl Lane {
             random: Random(seed),
             latency: Duration::from_micros(500),
             capacity: 256,
+            record: None,
         }))
     }
 
@@ -133,6 +143,9 @@ impl Lane {
     fn send(&mut self, frame: &[u8]) -> bool {
         if self.frames.len() >= self.capacity {
             return false;
+        }
+        if let Some(record) = &self.record {
+            record.borrow_mut().push(frame.to_vec());
         }
         let faults = self.faults;
         if self.random.below(1000) < faults.lost {
@@ -206,10 +219,13 @@ impl Lonely {
         let Self { clock, stack, to_server, from_server } = self;
         let mut peer = peer;
         let mut world = World {
+            waits: 0,
             clock,
             lanes: [to_server, from_server],
             peer: &mut || {
                 peer();
+                // What the peer does not care for is gone.
+                while from_server.borrow_mut().take().is_some() {}
                 None
             },
             limit: clock.now() + LIMIT,
@@ -242,7 +258,7 @@ impl Pair {
             (Lane::new(&clock, faults, seed), Lane::new(&clock, faults, seed.wrapping_mul(3)));
         let server = StackConfiguration { limits, ..fixed(SERVER_V4, SERVER_V6, &clock) };
         let client = StackConfiguration {
-            limits: StackLimits { connections: 4096, ..StackLimits::default() },
+            limits: StackLimits { connections: 512, ..StackLimits::default() },
             ..fixed(CLIENT_V4, CLIENT_V6, &clock)
         };
         let server_end = End { mac: SERVER_MAC, incoming: to_server.clone(), outgoing: to_client.clone() };
@@ -260,10 +276,19 @@ impl Pair {
         (self.server.network(), self.client.network())
     }
 
+    /// Writes down all frames from now on, of both directions.
+    pub fn record(&mut self) -> Rc<RefCell<Vec<Vec<u8>>>> {
+        let record = Rc::<RefCell<Vec<_>>>::default();
+        self.to_server.borrow_mut().record = Some(record.clone());
+        self.to_client.borrow_mut().record = Some(record.clone());
+        record
+    }
+
     /// Runs a future that may use both networks.
     pub fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
         let Self { clock, server, client, to_server, to_client } = self;
         let mut world = World {
+            waits: 0,
             clock,
             lanes: [to_server, to_client],
             peer: &mut || client.turn(),
@@ -284,6 +309,7 @@ pub fn fixed(ipv4: Ipv4Addr, ipv6: Ipv6Addr, clock: &WireClock) -> StackConfigur
 
 /// Lets the peer go on, and time pass when nothing else can happen.
 struct World<'a> {
+    waits: u64,
     clock: &'a WireClock,
     lanes: [&'a SharedLane; 2],
     peer: &'a mut dyn FnMut() -> Option<Instant>,
@@ -292,10 +318,13 @@ struct World<'a> {
 
 impl Idle for World<'_> {
     fn wait(&mut self, until: Option<Instant>) {
+        self.waits += 1;
+        assert!(self.waits < 10_000_000, "nothing comes of waiting");
         let peer = (self.peer)();
         let arrivals = self.lanes.map(|lane| lane.borrow().next_arrival());
         let next = [until, peer, arrivals[0], arrivals[1]].into_iter().flatten().min();
-        let next = next.expect("nothing is left that could happen");
+        // The peer may have woken the future just now.
+        let Some(next) = next else { return };
         assert!(next < self.limit, "no end after a day");
         self.clock.advance(next);
     }

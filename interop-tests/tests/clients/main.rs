@@ -1,0 +1,7 @@
+//! Stock calendar and WebDAV clients against the real program.
+
+mod cadaver;
+mod khal_and_todoman;
+mod litmus;
+mod python_caldav;
+mod two_way_sync;

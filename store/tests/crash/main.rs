@@ -1,0 +1,19 @@
+//! Crashes on a simulated disk, and what is found after them.
+//!
+//! Workloads run on a disk that keeps its history. At any moment of it power is lost, so that each block
+//! that was not flushed is found in any of its versions; or the program is killed, so that nothing is lost
+//! until power is lost later. What is mounted then must be one of the states between the last acknowledged
+//! and the last submitted change, and `Store::check` must find nothing.
+//!
+//! `KALENDS_CRASH_STATES=100000` sets how many crash states are examined, and a failure prints the
+//! `KALENDS_CRASH_SEED` that replays it. Both want `--release`, and `-- --nocapture` shows the counts.
+
+mod budget;
+mod exhaustive;
+mod random;
+mod random_workloads;
+mod rot;
+mod sabotage;
+mod session;
+mod timeline;
+mod verify;

@@ -1,0 +1,325 @@
+//! Work on a store, with a record of what was promised when.
+
+use crate::{
+    random::Random,
+    timeline::{Timeline, World, observe},
+    verify::{SECRET, options},
+};
+use futures_executor::block_on;
+use futures_util::{FutureExt, future::join_all};
+use kalends_block_backend::{MemoryDevice, SimulatedDevice};
+use kalends_store::{
+    Commit, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, ReferenceUpdate,
+    Repository, Store, Transaction, TreeEdit, wire::write_full_pack,
+};
+use std::rc::Rc;
+
+pub(crate) const MAIN: &str = "refs/heads/main";
+
+/// One thing to do. Repositories are named by numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Create(usize),
+    Remove(usize),
+    /// Commits one file of so many bytes.
+    Put(usize, usize),
+    /// Commits that share flushes: repository and bytes of each. The first flush is held until all are
+    /// submitted.
+    Together(Vec<(usize, usize)>),
+    /// A commit whose future is dropped.
+    Dropped(usize),
+    /// Moves main, adds one tag and removes another, in one transaction.
+    Tags(usize),
+    /// Adopts a pack whose one file has so many bytes.
+    Adopt(usize, usize),
+    Secret(usize),
+    Close,
+    /// While the flush of a commit to a repository is under way: something that flushes for itself
+    /// (`Create`, `Remove`, `Secret` or `Close`).
+    Meanwhile(usize, Box<Operation>),
+    /// The device fails a commit, in its writes or in its flushes, and the program starts again.
+    Fault(usize, bool),
+    /// The program is killed and started again; power is not lost.
+    Restart,
+}
+
+/// A store at work.
+pub(crate) struct Session {
+    pub(crate) device: Rc<SimulatedDevice>,
+    store: Store,
+    options: OpenOptions,
+    pub(crate) timeline: Timeline,
+    random: Random,
+    full: usize,
+    opened: usize,
+}
+
+impl Session {
+    /// Formats a device.
+    pub(crate) fn format(mebibytes: usize, checkpoint_after: u64, seed: u64) -> Self {
+        let device = Rc::new(SimulatedDevice::new(mebibytes << 20, 512));
+        drop(Store::format(device.clone(), &FormatOptions::default()).unwrap());
+        let image = device.crash_point(device.steps()).lose_power(|_, _| None);
+        Self::open(Rc::new(image), Timeline::new(World::new(), None), checkpoint_after, seed).unwrap()
+    }
+
+    /// Goes on with a device.
+    pub(crate) fn open(
+        device: Rc<SimulatedDevice>,
+        timeline: Timeline,
+        checkpoint_after: u64,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let options = OpenOptions { checkpoint_after, ..options() };
+        let store = Store::open_with(device.clone(), options.clone())?;
+        let opened = device.steps();
+        Ok(Self { device, store, options, timeline, random: Random(seed), full: 0, opened })
+    }
+
+    /// The step from which on the start of the timeline is durable.
+    pub(crate) fn opened(&self) -> usize {
+        self.opened
+    }
+
+    /// How often the device was full.
+    pub(crate) fn full(&self) -> usize {
+        self.full
+    }
+
+    /// Does one thing. What the state of the store does not allow is left out; so is what a full device
+    /// has no room for.
+    pub(crate) fn run(&mut self, operation: &Operation) {
+        match self.try_run(operation) {
+            Ok(()) => {}
+            Err(Error::DeviceFull) => self.full += 1,
+            Err(error) => panic!("{operation:?}: {error}"),
+        }
+    }
+
+    fn try_run(&mut self, operation: &Operation) -> Result<(), Error> {
+        match operation {
+            Operation::Create(number) => self.create(*number),
+            Operation::Remove(number) => self.remove(*number),
+            Operation::Put(number, size) => match self.submit_put(*number, *size)? {
+                Some((change, commit)) => self.wait(vec![(change, commit)]),
+                None => Ok(()),
+            },
+            Operation::Together(puts) => self.together(puts),
+            Operation::Dropped(number) => self.submit_put(*number, 50).map(drop),
+            Operation::Tags(number) => self.tags(*number),
+            Operation::Adopt(number, size) => self.adopt(*number, *size),
+            Operation::Secret(size) => self.secret(*size),
+            Operation::Close => {
+                let last = self.timeline.world.latest().clone();
+                let change = self.timeline.world.submit(self.device.steps(), last);
+                self.store.close()?;
+                self.timeline.world.acknowledge(change, self.device.steps());
+                Ok(())
+            }
+            Operation::Meanwhile(number, operation) => self.meanwhile(*number, operation),
+            Operation::Fault(number, writes) => self.fault(*number, *writes),
+            Operation::Restart => self.restart(),
+        }
+    }
+
+    fn create(&mut self, number: usize) -> Result<(), Error> {
+        let mut world = self.timeline.world.latest().clone();
+        if world.insert(name(number), Default::default()).is_some() {
+            return Ok(());
+        }
+        let step = self.device.steps();
+        self.store.create_repository(&name(number))?;
+        let change = self.timeline.world.submit(step, world);
+        self.timeline.world.acknowledge(change, self.device.steps());
+        Ok(())
+    }
+
+    fn remove(&mut self, number: usize) -> Result<(), Error> {
+        let mut world = self.timeline.world.latest().clone();
+        if world.remove(&name(number)).is_none() {
+            return Ok(());
+        }
+        let step = self.device.steps();
+        self.store.remove_repository(&name(number))?;
+        let change = self.timeline.world.submit(step, world);
+        self.timeline.world.acknowledge(change, self.device.steps());
+        Ok(())
+    }
+
+    fn repository(&self, number: usize) -> Option<Repository> {
+        self.store.repository(&name(number)).ok()
+    }
+
+    /// Submits a transaction, and notes what it changes.
+    fn submit(
+        &mut self,
+        number: usize,
+        mut transaction: Transaction,
+        updates: Vec<(String, Option<ObjectId>)>,
+    ) -> Result<(usize, Commit), Error> {
+        let mut world = self.timeline.world.latest().clone();
+        let references = world.get_mut(&name(number)).unwrap();
+        for (name, new) in updates {
+            let expected = references.get(&name).copied();
+            match new {
+                Some(id) => references.insert(name.clone(), id),
+                None => references.remove(&name),
+            };
+            transaction.update_reference(ReferenceUpdate { name, expected, new });
+        }
+        let step = self.device.steps();
+        let commit = transaction.submit()?;
+        Ok((self.timeline.world.submit(step, world), commit))
+    }
+
+    fn submit_put(&mut self, number: usize, size: usize) -> Result<Option<(usize, Commit)>, Error> {
+        let Some(repository) = self.repository(number) else { return Ok(None) };
+        let mut transaction = repository.transaction();
+        let commit = self.commit(&mut transaction, size)?;
+        self.submit(number, transaction, vec![(MAIN.into(), Some(commit))]).map(Some)
+    }
+
+    /// Adds blob, tree and commit on top of main.
+    fn commit(&mut self, transaction: &mut Transaction, size: usize) -> Result<ObjectId, Error> {
+        let parent = transaction.repository().latest_reference(MAIN);
+        let base = parent.map(|parent| transaction.tree_of_commit(&parent)).transpose()?;
+        let blob = transaction.insert(Kind::Blob, self.random.bytes(size))?;
+        let file = format!("{}.ics", self.random.below(12));
+        let edit = TreeEdit { name: file.into(), entry: Some((EntryKind::Blob, blob)) };
+        let tree = transaction.edit_tree(base.as_ref(), &[edit])?;
+        let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
+        let who = "A <a@example.org> 1700000000 +0000";
+        transaction
+            .insert(Kind::Commit, format!("tree {tree}\n{parent}author {who}\ncommitter {who}\n\nput\n"))
+    }
+
+    /// Waits for submitted changes.
+    fn wait(&mut self, submitted: Vec<(usize, Commit)>) -> Result<(), Error> {
+        let (changes, commits): (Vec<_>, Vec<_>) = submitted.into_iter().unzip();
+        for result in block_on(join_all(commits)) {
+            result?;
+        }
+        for change in changes {
+            self.timeline.world.acknowledge(change, self.device.steps());
+        }
+        Ok(())
+    }
+
+    fn together(&mut self, puts: &[(usize, usize)]) -> Result<(), Error> {
+        let mut submitted: Vec<(usize, Commit)> = Vec::new();
+        let mut full = false;
+        self.device.hold_flushes();
+        for (number, size) in puts {
+            match self.submit_put(*number, *size) {
+                Ok(put) => submitted.extend(put),
+                Err(Error::DeviceFull) => full = true,
+                Err(error) => return Err(error),
+            }
+            // The first one begins a flush; the others come while it is under way.
+            if let Some((_, commit)) = submitted.first_mut() {
+                for _ in 0..2 {
+                    // It can be done already, when a full device made a checkpoint.
+                    if commit.now_or_never().is_some() {
+                        drop(submitted.remove(0));
+                        break;
+                    }
+                }
+            }
+        }
+        self.device.release_flushes();
+        self.wait(submitted)?;
+        if full { Err(Error::DeviceFull) } else { Ok(()) }
+    }
+
+    fn meanwhile(&mut self, number: usize, operation: &Operation) -> Result<(), Error> {
+        self.device.hold_flushes();
+        let put = self.submit_put(number, 60).inspect_err(|_| self.device.release_flushes())?;
+        let mut submitted: Vec<(usize, Commit)> = put.into_iter().collect();
+        let mut done = false;
+        for _ in 0..2 {
+            done |= !done && submitted.iter_mut().any(|(_, commit)| commit.now_or_never().is_some());
+        }
+        assert!(!done, "the flush is held");
+        let result = self.try_run(operation);
+        self.device.release_flushes();
+        self.wait(submitted)?;
+        result
+    }
+
+    fn fault(&mut self, number: usize, writes: bool) -> Result<(), Error> {
+        let device = self.device.clone();
+        let fail = |fail| if writes { device.fail_writes(fail) } else { device.fail_flushes(fail) };
+        fail(true);
+        let result = match self.submit_put(number, 60) {
+            Ok(Some((_, commit))) => block_on(commit),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        fail(false);
+        match result {
+            Err(Error::Device(_)) => self.restart(),
+            Ok(()) if self.repository(number).is_none() => Ok(()),
+            Ok(()) => panic!("acknowledged by a device that fails"),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tags(&mut self, number: usize) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        let mut transaction = repository.transaction();
+        let commit = self.commit(&mut transaction, 20)?;
+        let oldest = self.timeline.world.latest()[&name(number)].keys();
+        let oldest = oldest.filter(|name| name.starts_with("refs/tags/")).min().cloned();
+        let mut updates = vec![(MAIN.to_owned(), Some(commit))];
+        updates.push((format!("refs/tags/{commit}"), Some(commit)));
+        updates.extend(oldest.map(|name| (name, None)));
+        let submitted = self.submit(number, transaction, updates)?;
+        self.wait(vec![submitted])
+    }
+
+    fn adopt(&mut self, number: usize, size: usize) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        // Another store makes the pack: a history of two commits.
+        let device = Rc::new(MemoryDevice::new(16 << 20));
+        let elsewhere = Store::format(device, &FormatOptions::default())?.create_repository("pushed")?;
+        for size in [100, size] {
+            let mut transaction = elsewhere.transaction();
+            let commit = self.commit(&mut transaction, size)?;
+            let expected = elsewhere.reference(MAIN);
+            transaction.update_reference(ReferenceUpdate { name: MAIN.into(), expected, new: Some(commit) });
+            block_on(transaction.submit()?)?;
+        }
+        let mut pack = Vec::new();
+        let full = write_full_pack(&elsewhere, &mut pack)?.unwrap();
+        let mut transaction = repository.transaction();
+        transaction.adopt_pack(pack.into(), full.index.into())?;
+        let tip = elsewhere.reference(MAIN);
+        let branch = format!("refs/heads/pushed-{}", self.random.below(1000));
+        let submitted = self.submit(number, transaction, vec![(branch, tip)])?;
+        self.wait(vec![submitted])
+    }
+
+    fn secret(&mut self, size: usize) -> Result<(), Error> {
+        let value = self.random.bytes(size);
+        let change = self.timeline.secret.submit(self.device.steps(), Some(value.clone()));
+        self.store.set_secret(SECRET, &value)?;
+        self.timeline.secret.acknowledge(change, self.device.steps());
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), Error> {
+        let step = self.device.steps();
+        // What was submitted and not written is gone for good; what was written counts from now on.
+        self.store = Store::open_with(self.device.clone(), self.options.clone())?;
+        let found = observe(&self.store);
+        let possible = self.timeline.world.possible(step).any(|possible| *possible == found);
+        assert!(possible, "after a restart the references are in no possible state: {found:?}");
+        let change = self.timeline.world.submit(step, found);
+        self.timeline.world.acknowledge(change, self.device.steps());
+        Ok(())
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("user{number}")
+}
