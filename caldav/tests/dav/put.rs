@@ -152,8 +152,8 @@ fn the_place_must_be_one_for_a_file() {
         ("/dav/calendars/ada/.Collection.toml", 403),
         ("/dav/calendars/ada/a%0Ab", 403),
         ("/dav/calendars/ada/%FF", 403),
-        ("/dav/calendars/ada/git~1", 403),
-        ("/dav/calendars/ada/.git%20", 403),
+        ("/dav/calendars/ada/git~1", 400),
+        ("/dav/calendars/ada/.git%20", 400),
         ("/dav/calendars/ada/.git", 400),
     ] {
         server.put(path, "text").expect(status);
