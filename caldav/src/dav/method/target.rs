@@ -6,7 +6,6 @@ use crate::{
     snapshot::{Directory, Node},
 };
 use bstr::ByteSlice;
-use gix_validate::path::component;
 use http::StatusCode;
 use std::rc::Rc;
 
@@ -84,11 +83,6 @@ impl Target {
             }
             Ok(_) => {}
             Err(_) => return bad("is not UTF-8".into()),
-        }
-        // What stock git refuses to check out, on any system.
-        let protect = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
-        if let Err(error) = gix_validate::path::component(name.as_bstr(), None, protect) {
-            return bad(format!("would stop git from checking it out: {error}"));
         }
         if self.parent.tree.len() >= MAX_MEMBERS {
             let reason = format!("the collection has {MAX_MEMBERS} members already");
