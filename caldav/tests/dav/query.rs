@@ -344,7 +344,8 @@ fn a_query_of_a_calendar_finds_what_queries_of_its_objects_find() {
             Ok(())
         })
         .unwrap();
-    assert!(found.get().0 > 100 && found.get().1 > 100, "{found:?}");
+    // Random cases find some 5 in 100; the test would be empty with none.
+    assert!(found.get().0 > 20 && found.get().1 > 100, "{found:?}");
 }
 
 #[test]
