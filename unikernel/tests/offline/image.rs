@@ -1,0 +1,130 @@
+//! `kalends image` prepares devices, and tells what is on them.
+
+use crate::devices::{Scratch, format, git, kalends, put, stderr, stdout};
+use kalends_block_backend::FileDevice;
+use std::{fs, path::Path, process::Output};
+
+fn image(arguments: &[&Path]) -> Output {
+    kalends(&[&[Path::new("image")], arguments].concat())
+}
+
+fn refused(output: &Output, status: i32, part: &str) {
+    let error = stderr(output);
+    assert_eq!(output.status.code(), Some(status), "{error}");
+    assert!(error.contains(part) && error.lines().count() == 1, "{error}");
+    assert_eq!(stdout(output), "");
+}
+
+fn create(device: &Path) -> Output {
+    image(&[
+        Path::new("create"),
+        device,
+        Path::new("--size"),
+        Path::new("64M"),
+        Path::new("--user"),
+        Path::new("ada"),
+    ])
+}
+
+#[test]
+fn a_created_device_has_a_realm_a_user_and_an_authority() {
+    let scratch = Scratch::new("image-create");
+    let (device, out) = (scratch.path("calendars.img"), scratch.path("out"));
+    let output = create(&device);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    let password = text.lines().find_map(|line| line.strip_prefix("  password   ")).unwrap().to_owned();
+    let pem = fs::read_to_string(scratch.path("calendars-ca.pem")).unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----") && !pem.contains("PRIVATE"), "{pem}");
+    assert!(text.contains("calendars-ca.pem"), "{text}");
+    assert!(kalends(&[Path::new("fsck"), &device]).status.success());
+
+    let before = fs::read(&device).unwrap();
+    let shown = image(&[Path::new("inspect"), &device]);
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    let shown = stdout(&shown);
+    for part in [
+        "format version 1",
+        "size       67108864 bytes",
+        "authority  yes",
+        "user       ada, administrator",
+        "repository ada:",
+        "newest commit: Add calendar/ (Kalends <",
+        "repository realm:",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains(&password) && !shown.contains("argon2"), "{shown}");
+    assert!(fs::read(&device).unwrap() == before, "inspect writes nothing");
+
+    assert!(image(&[Path::new("export"), &device, &out]).status.success());
+    let users = git(&out.join("realm.git"), &["show", "main:users.toml"]);
+    assert!(users.contains("[ada]\npassword = \"$argon2id$") && !users.contains(&password), "{users}");
+}
+
+#[test]
+fn what_exists_is_never_formatted_and_a_refused_device_is_not_made() {
+    let scratch = Scratch::new("image-exists");
+    let device = scratch.path("kalends.img");
+    fs::write(&device, "something else").unwrap();
+    refused(&create(&device), 1, "exists already");
+    assert_eq!(fs::read_to_string(&device).unwrap(), "something else");
+    let (other, password) = (scratch.path("other.img"), scratch.path("password"));
+    fs::write(&password, "short\n").unwrap();
+    let output = image(&[Path::new("create"), &other, Path::new("--password-file"), &password]);
+    refused(&output, 1, "password");
+    let output = image(&[Path::new("create"), &other, Path::new("--user"), Path::new("a/b")]);
+    refused(&output, 1, "a/b");
+    assert!(!other.exists());
+}
+
+#[test]
+fn users_are_added_and_passwords_changed_each_in_one_commit() {
+    let scratch = Scratch::new("image-users");
+    let (device, out, password) =
+        (scratch.path("kalends.img"), scratch.path("out"), scratch.path("password"));
+    assert!(create(&device).status.success());
+    fs::write(&password, "correct horse battery\n").unwrap();
+    let (add, set) = (Path::new("add-user"), Path::new("set-password"));
+    let option = Path::new("--password-file");
+    let output = image(&[add, &device, Path::new("bob"), option, &password, Path::new("--administrator")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("password"), "a password that was given is not shown");
+    assert!(image(&[add, &device, Path::new("eve")]).status.success());
+    refused(&image(&[add, &device, Path::new("bob")]), 1, "there is a user bob already");
+    refused(&image(&[set, &device, Path::new("mallory")]), 1, "there is no user mallory");
+    assert!(image(&[set, &device, Path::new("eve"), option, &password]).status.success());
+    let shown = stdout(&image(&[Path::new("inspect"), &device]));
+    assert!(shown.contains("user       bob, administrator\nuser       eve\n"), "{shown}");
+    assert!(image(&[Path::new("export"), &device, &out]).status.success());
+    let log = git(&out.join("realm.git"), &["log", "--format=%s"]);
+    let expected = "Change the password of eve\nAdd user eve\nAdd user bob\nAdd user ada\nBegin the realm\n";
+    assert_eq!(log, expected);
+}
+
+#[test]
+fn a_device_in_use_and_what_is_no_device_are_refused() {
+    let scratch = Scratch::new("image-in-use");
+    let device = scratch.path("kalends.img");
+    assert!(create(&device).status.success());
+    let held = FileDevice::open(&device).unwrap();
+    refused(&image(&[Path::new("inspect"), &device]), 1, "stop that one first");
+    refused(&image(&[Path::new("add-user"), &device, Path::new("bob")]), 1, "stop that one first");
+    drop(held);
+    let nothing = scratch.path("nothing.img");
+    refused(&image(&[Path::new("add-user"), &nothing, Path::new("bob")]), 1, "nothing.img");
+    assert!(!nothing.exists());
+    refused(&image(&[Path::new("inspect"), &nothing]), 1, "nothing.img");
+}
+
+#[test]
+fn what_people_wrote_cannot_steer_the_terminal_of_inspect() {
+    let scratch = Scratch::new("image-printable");
+    let device = scratch.path("kalends.img");
+    let store = format(&device);
+    put(&store.create_repository("ada").unwrap(), "\u{1b}]0;owned\u{7}.ics", "x");
+    drop(store);
+    let shown = stdout(&image(&[Path::new("inspect"), &device]));
+    assert!(shown.contains("newest commit: Add work/]0;owned.ics"), "{shown}");
+    assert!(shown.contains("authority  no") && !shown.contains('\u{1b}'), "{shown}");
+}
