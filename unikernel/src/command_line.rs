@@ -18,7 +18,7 @@ Kalends serves calendars (CalDAV) and their history (git) from one block device.
 Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
        kalends export DEVICE DIRECTORY
-       kalends image create|add-user|set-password|export|inspect DEVICE ...
+       kalends image create|add-user|set-password|import|export|inspect DEVICE ...
        kalends passwd
        kalends run spt|hvt IMAGE ...
        kalends help | version
@@ -32,6 +32,8 @@ Usage: kalends [serve] [OPTIONS]
                makes a new device, a user and a certificate authority, and never replaces a file
              add-user DEVICE NAME [--password-file FILE] [--administrator]
              set-password DEVICE NAME [--password-file FILE]
+             import DEVICE NAME SOURCE [--replace]
+               makes a git repository or bundle that of user NAME, under the rules of a push
              export DEVICE DIRECTORY    as `kalends export`
              inspect DEVICE             users, repositories, space; writes nothing
   passwd   asks for a password and prints its hash, for users.toml in the realm repository

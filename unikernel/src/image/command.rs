@@ -20,6 +20,8 @@ pub(crate) enum ImageCommand {
     AddUser { device: PathBuf, name: String, password_file: Option<PathBuf>, administrator: bool },
     /// Change the password of a user.
     SetPassword { device: PathBuf, name: String, password_file: Option<PathBuf> },
+    /// Make a git repository or bundle that of a user.
+    Import { device: PathBuf, name: String, source: PathBuf, replace: bool },
     /// As `kalends export`.
     Export { device: PathBuf, directory: PathBuf },
     /// Say what is on a device.
@@ -30,7 +32,7 @@ pub(crate) enum ImageCommand {
 pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String> {
     let mut places = Vec::new();
     let (mut size, mut user, mut host, mut password_file) = (None, None, None, None);
-    let mut administrator = false;
+    let (mut administrator, mut replace) = (false, false);
     while let Some(argument) = parser.next().map_err(line)? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -47,6 +49,7 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
                 password_file = Some(PathBuf::from(parser.value().map_err(line)?));
             }
             Arg::Long("administrator") => administrator = true,
+            Arg::Long("replace") => replace = true,
             other => return Err(line(other.unexpected())),
         }
     }
@@ -65,6 +68,9 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
     if administrator && command != "add-user" {
         return foreign("--administrator");
     }
+    if replace && command != "import" {
+        return foreign("--replace");
+    }
     if password_file.is_some() && !matches!(command.as_str(), "create" | "add-user" | "set-password") {
         return foreign("--password-file");
     }
@@ -78,14 +84,20 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
         },
         ("add-user", 3) => ImageCommand::AddUser { device, name: name()?, password_file, administrator },
         ("set-password", 3) => ImageCommand::SetPassword { device, name: name()?, password_file },
+        ("import", 4) => ImageCommand::Import { device, name: name()?, source: place(3), replace },
         ("export", 3) => ImageCommand::Export { device, directory: place(2) },
         ("inspect", 2) => ImageCommand::Inspect { device },
         ("create" | "inspect", _) => return Err(format!("usage: kalends image {command} DEVICE")),
         ("add-user" | "set-password", _) => {
             return Err(format!("usage: kalends image {command} DEVICE NAME"));
         }
+        ("import", _) => return Err("usage: kalends image import DEVICE NAME SOURCE".into()),
         ("export", _) => return Err("usage: kalends image export DEVICE DIRECTORY".into()),
-        _ => return Err("usage: kalends image create|add-user|set-password|export|inspect DEVICE ...".into()),
+        _ => {
+            return Err(
+                "usage: kalends image create|add-user|set-password|import|export|inspect DEVICE ...".into()
+            );
+        }
     }))
 }
 

@@ -2,6 +2,8 @@
 
 mod command;
 mod create;
+mod git_source;
+mod import;
 mod inspect;
 mod users;
 
@@ -18,6 +20,9 @@ pub(crate) fn image(command: &ImageCommand) -> Result<(), String> {
         }
         ImageCommand::SetPassword { device, name, password_file } => {
             users::set_password(device, name, password_file.as_deref())
+        }
+        ImageCommand::Import { device, name, source, replace } => {
+            import::import(device, name, source, *replace)
         }
         ImageCommand::Export { device, directory } => crate::export::export(device, directory),
         ImageCommand::Inspect { device } => inspect::inspect(device),

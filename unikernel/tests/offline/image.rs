@@ -128,3 +128,87 @@ fn what_people_wrote_cannot_steer_the_terminal_of_inspect() {
     assert!(shown.contains("newest commit: Add work/]0;owned.ics"), "{shown}");
     assert!(shown.contains("authority  no") && !shown.contains('\u{1b}'), "{shown}");
 }
+
+/// A repository with a calendar of one event whose UID line is given, and a tag.
+fn repository(scratch: &Scratch, name: &str, uid: &str) -> std::path::PathBuf {
+    let path = scratch.path(name);
+    fs::create_dir_all(path.join("work")).unwrap();
+    fs::write(path.join("work/.collection.toml"), "type = \"calendar\"\n").unwrap();
+    let event = format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y\r\nBEGIN:VEVENT\r\n{uid}DTSTAMP:20260101T000000Z\r\n\
+         DTSTART:20260102T000000Z\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    );
+    fs::write(path.join("work/lunch.ics"), event).unwrap();
+    git(&path, &["init", "--quiet", "-b", "main"]);
+    git(&path, &["add", "."]);
+    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+    git(&path, &[&who[..], &["commit", "--quiet", "-m", "Begin"]].concat());
+    git(&path, &[&who[..], &["tag", "-a", "-m", "one", "v1"]].concat());
+    path
+}
+
+fn import(device: &Path, source: &Path, more: &[&Path]) -> Output {
+    image(&[&[Path::new("import"), device, Path::new("ada"), source], more].concat())
+}
+
+#[test]
+fn what_was_exported_is_imported_with_the_same_references() {
+    let scratch = Scratch::new("image-import");
+    let source = repository(&scratch, "source", "UID:lunch\r\n");
+    git(&source, &["bundle", "create", "--quiet", "../all.bundle", "--all"]);
+    let expected = git(&source, &["show-ref"]);
+    let devices = [scratch.path("a.img"), scratch.path("b.img"), scratch.path("c.img")];
+    let sources = [source, scratch.path("out0/ada.git"), scratch.path("all.bundle")];
+    for (number, (device, source)) in devices.iter().zip(&sources).enumerate() {
+        assert!(create(device).status.success());
+        let output = import(device, source, &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stdout(&output).contains("ada: 2 references, "), "{}", stdout(&output));
+        let out = scratch.path(&format!("out{number}"));
+        assert!(image(&[Path::new("export"), device, &out]).status.success());
+        assert_eq!(git(&out.join("ada.git"), &["show-ref"]), expected);
+        assert_eq!(git(&out.join("ada.git"), &["fsck", "--strict", "--no-progress"]), "");
+        assert!(kalends(&[Path::new("fsck"), device]).status.success());
+    }
+}
+
+#[test]
+fn an_import_is_held_to_the_rules_of_a_push_and_changes_nothing_when_refused() {
+    let scratch = Scratch::new("image-import-rules");
+    let device = scratch.path("kalends.img");
+    assert!(create(&device).status.success());
+    let (bad, good) = (repository(&scratch, "bad", ""), repository(&scratch, "good", "UID:a\r\n"));
+    let before = stdout(&image(&[Path::new("inspect"), &device]));
+    let output = import(&device, &bad, &[]);
+    refused(&output, 1, "work/lunch.ics");
+    assert!(stderr(&output).contains("UID"), "{}", stderr(&output));
+    let references = |text: &str| {
+        text.lines().filter(|line| line.contains(" refs/")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let after = stdout(&image(&[Path::new("inspect"), &device]));
+    assert_eq!(references(&after), references(&before));
+
+    assert!(import(&device, &good, &[]).status.success());
+    let other = repository(&scratch, "other", "UID:b\r\n");
+    refused(&import(&device, &other, &[]), 1, "--replace");
+    let output = import(&device, &other, &[Path::new("--replace")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let main = git(&other, &["rev-parse", "main"]);
+    assert!(
+        stdout(&image(&[Path::new("inspect"), &device]))
+            .contains(&format!("{} refs/heads/main", main.trim()))
+    );
+
+    git(&other, &["tag", "-d", "v1"]);
+    refused(&import(&device, &other, &[]), 1, "--replace");
+    let output = import(&device, &other, &[Path::new("--replace")]);
+    assert!(output.status.success(), "a deletion alone: {}", stderr(&output));
+    let shown = stdout(&image(&[Path::new("inspect"), &device]));
+    assert!(!shown.contains("refs/tags/v1"), "{shown}");
+
+    let text = scratch.path("notes.txt");
+    fs::write(&text, "no repository").unwrap();
+    refused(&import(&device, &text, &[]), 1, "neither a git repository nor a bundle");
+    let output = image(&[Path::new("import"), &device, Path::new("eve"), &good]);
+    refused(&output, 1, "there is no user eve");
+}
