@@ -34,6 +34,8 @@ Usage: kalends [serve] [OPTIONS]
              set-password DEVICE NAME [--password-file FILE]
              import DEVICE NAME SOURCE [--replace]
                makes a git repository or bundle that of user NAME, under the rules of a push
+             import DEVICE NAME FILE.ics --calendar CALENDAR
+               adds all events of a calendar's export, or none
              export DEVICE DIRECTORY    as `kalends export`
              inspect DEVICE             users, repositories, space; writes nothing
   passwd   asks for a password and prints its hash, for users.toml in the realm repository

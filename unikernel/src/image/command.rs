@@ -22,6 +22,8 @@ pub(crate) enum ImageCommand {
     SetPassword { device: PathBuf, name: String, password_file: Option<PathBuf> },
     /// Make a git repository or bundle that of a user.
     Import { device: PathBuf, name: String, source: PathBuf, replace: bool },
+    /// Put the objects of an iCalendar file into a calendar of a user.
+    ImportCalendar { device: PathBuf, name: String, source: PathBuf, calendar: String },
     /// As `kalends export`.
     Export { device: PathBuf, directory: PathBuf },
     /// Say what is on a device.
@@ -32,6 +34,7 @@ pub(crate) enum ImageCommand {
 pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String> {
     let mut places = Vec::new();
     let (mut size, mut user, mut host, mut password_file) = (None, None, None, None);
+    let mut calendar = None;
     let (mut administrator, mut replace) = (false, false);
     while let Some(argument) = parser.next().map_err(line)? {
         match argument {
@@ -49,6 +52,7 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
                 password_file = Some(PathBuf::from(parser.value().map_err(line)?));
             }
             Arg::Long("administrator") => administrator = true,
+            Arg::Long("calendar") => calendar = Some(text(parser)?),
             Arg::Long("replace") => replace = true,
             other => return Err(line(other.unexpected())),
         }
@@ -68,6 +72,9 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
     if administrator && command != "add-user" {
         return foreign("--administrator");
     }
+    if calendar.is_some() && (command != "import" || replace) {
+        return foreign("--calendar, or --replace with it,");
+    }
     if replace && command != "import" {
         return foreign("--replace");
     }
@@ -84,7 +91,12 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
         },
         ("add-user", 3) => ImageCommand::AddUser { device, name: name()?, password_file, administrator },
         ("set-password", 3) => ImageCommand::SetPassword { device, name: name()?, password_file },
-        ("import", 4) => ImageCommand::Import { device, name: name()?, source: place(3), replace },
+        ("import", 4) => match calendar {
+            Some(calendar) => {
+                ImageCommand::ImportCalendar { device, name: name()?, source: place(3), calendar }
+            }
+            None => ImageCommand::Import { device, name: name()?, source: place(3), replace },
+        },
         ("export", 3) => ImageCommand::Export { device, directory: place(2) },
         ("inspect", 2) => ImageCommand::Inspect { device },
         ("create" | "inspect", _) => return Err(format!("usage: kalends image {command} DEVICE")),

@@ -1,10 +1,12 @@
 //! `kalends image`: prepares and shows a device that is not being served.
 
+mod calendar;
 mod command;
 mod create;
 mod git_source;
 mod import;
 mod inspect;
+mod split;
 mod users;
 
 pub(crate) use command::{ImageCommand, parse};
@@ -23,6 +25,9 @@ pub(crate) fn image(command: &ImageCommand) -> Result<(), String> {
         }
         ImageCommand::Import { device, name, source, replace } => {
             import::import(device, name, source, *replace)
+        }
+        ImageCommand::ImportCalendar { device, name, source, calendar } => {
+            calendar::import(device, name, source, calendar)
         }
         ImageCommand::Export { device, directory } => crate::export::export(device, directory),
         ImageCommand::Inspect { device } => inspect::inspect(device),

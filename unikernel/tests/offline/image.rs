@@ -212,3 +212,52 @@ fn an_import_is_held_to_the_rules_of_a_push_and_changes_nothing_when_refused() {
     let output = image(&[Path::new("import"), &device, Path::new("eve"), &good]);
     refused(&output, 1, "there is no user eve");
 }
+
+#[test]
+fn a_calendar_export_becomes_one_object_for_each_uid_or_nothing() {
+    let scratch = Scratch::new("image-calendar");
+    let (device, file, out) = (scratch.path("kalends.img"), scratch.path("all.ics"), scratch.path("out"));
+    assert!(create(&device).status.success());
+    let head = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y\r\n";
+    let zone = "BEGIN:VTIMEZONE\r\nTZID:Here\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0100\r\n\
+                TZOFFSETTO:+0100\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
+    let event = |uid: &str, more: &str| {
+        format!("BEGIN:VEVENT\r\n{uid}DTSTAMP:20260101T000000Z\r\n{more}END:VEVENT\r\n")
+    };
+    let first = event(
+        "UID:a\r\n",
+        "DTSTART;TZID=Here:20260101T100000\r\nRRULE:FREQ=DAILY;COUNT=3\r\nSUMMARY:fol\r\n ded\r\n",
+    );
+    let moved = event(
+        "UID:a\r\n",
+        "RECURRENCE-ID;TZID=Here:20260102T100000\r\nDTSTART;TZID=Here:20260102T110000\r\n",
+    );
+    let second = event("UID:b/../c\r\n", "DTSTART:20260103T000000Z\r\n");
+    let calendar = |events: &[&str]| format!("{head}{zone}{}END:VCALENDAR\r\n", events.concat());
+    let more = [Path::new("--calendar"), Path::new("calendar")];
+    for (bad, part) in [
+        (calendar(&[&first, &event("", "DTSTART:20260103T000000Z\r\n")]), "has no UID"),
+        (calendar(&[&first, &event("UID:x\r\n", "DTSTART:yesterday\r\n")]), "from line 20 of"),
+        (head.to_owned(), "END:VCALENDAR"),
+    ] {
+        fs::write(&file, bad).unwrap();
+        refused(&import(&device, &file, &more), 1, part);
+    }
+    fs::write(&file, calendar(&[&first, &second, &moved])).unwrap();
+    refused(&import(&device, &file, &[Path::new("--calendar"), Path::new("other")]), 1, "no calendar other");
+    let output = import(&device, &file, &more);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "ada: 2 objects in calendar/\n");
+    refused(&import(&device, &file, &more), 1, "UID");
+    assert!(image(&[Path::new("export"), &device, &out]).status.success());
+    let ada = out.join("ada.git");
+    assert_eq!(git(&ada, &["rev-list", "--count", "main"]).trim(), "2");
+    assert_eq!(
+        git(&ada, &["show", "main:calendar/a.ics"]),
+        format!("{head}{zone}{first}{moved}END:VCALENDAR\r\n")
+    );
+    assert_eq!(
+        git(&ada, &["show", "main:calendar/imported-1.ics"]),
+        format!("{head}{second}END:VCALENDAR\r\n")
+    );
+}
