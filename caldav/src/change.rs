@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kalends_store::{
-    Commit, EntryKind, Error, Kind, ObjectId, Objects, ReferenceUpdate, Repository, Transaction, TreeEdit,
+    Commit, EntryKind, Error, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, ReferenceUpdate,
+    Refusal, Repository, Transaction, TreeEdit,
 };
 use std::{
     collections::BTreeMap,
@@ -99,6 +100,30 @@ impl Change {
     /// Makes the commit and submits it. A change that leaves the tree as it was makes no commit and
     /// gives `None`.
     pub fn submit(mut self, author: &Author, message: &str) -> Result<Option<Commit>, Error> {
+        match self.make_commit(author, message)? {
+            Some(_) => self.transaction.submit().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`submit`](Self::submit), if the commit satisfies the rules of a push.
+    pub async fn submit_under(
+        mut self,
+        policy: &dyn PushPolicy,
+        author: &Author,
+        message: &str,
+    ) -> Result<Result<Option<Commit>, Refusal>, Error> {
+        let Some(new) = self.make_commit(author, message)? else { return Ok(Ok(None)) };
+        let name = "refs/heads/main".into();
+        let update = PushedUpdate { name, old: self.parent, new: Some(new), fast_forward: true };
+        match policy.check(&self.transaction, &update, &Pace::default()).await? {
+            Ok(()) => self.transaction.submit().map(|commit| Ok(Some(commit))),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Adds the commit to the transaction; `None` when the tree is as it was.
+    fn make_commit(&mut self, author: &Author, message: &str) -> Result<Option<ObjectId>, Error> {
         let base = self.base_tree()?;
         let root = std::mem::take(&mut self.root);
         let tree = match apply(&mut self.transaction, base, root)? {
@@ -115,7 +140,7 @@ impl Change {
             expected: self.parent,
             new: Some(commit),
         });
-        self.transaction.submit().map(Some)
+        Ok(Some(commit))
     }
 }
 

@@ -32,6 +32,7 @@ pub mod wire;
 pub use check::{CheckSummary, Finding, Severity, check_device};
 pub use core::OpenOptions;
 pub use error::Error;
+pub use format::superblock::VERSION as FORMAT_VERSION;
 pub use gix_hash::{ObjectId, oid};
 pub use gix_object::Kind;
 pub use gix_object::tree::{EntryKind, EntryMode};

@@ -5,6 +5,11 @@ use kalends_tls_frontend::certificate::Authority;
 
 const SECRET: &str = "tls-authority";
 
+/// Whether there is an authority on the device.
+pub fn has_own_authority(store: &Store) -> bool {
+    store.secret(SECRET).as_deref().and_then(Authority::from_bytes).is_some()
+}
+
 /// The authority on the device; when there is none, one is made, named after the host, and kept.
 ///
 /// # Errors

@@ -1,6 +1,9 @@
 //! The command line.
 
-use crate::size;
+use crate::{
+    image::{self, ImageCommand},
+    size,
+};
 use kalends_tls_frontend::stack::StackOptions;
 use lexopt::{Arg, Parser, ValueExt};
 use std::{
@@ -15,6 +18,7 @@ Kalends serves calendars (CalDAV) and their history (git) from one block device.
 Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
        kalends export DEVICE DIRECTORY
+       kalends image create|add-user|set-password|import|export|inspect DEVICE ...
        kalends passwd
        kalends run spt|hvt IMAGE ...
        kalends help | version
@@ -23,6 +27,17 @@ Usage: kalends [serve] [OPTIONS]
   fsck     checks a device that is not being served, down to the last object, and writes nothing;
            exit status 0: clean, 1: damaged, 2: it cannot be checked
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
+  image    prepares such a device, or tells about it:
+             create DEVICE [--size SIZE] [--user NAME] [--password-file FILE] [--hostname NAME]
+               makes a new device, a user and a certificate authority, and never replaces a file
+             add-user DEVICE NAME [--password-file FILE] [--administrator]
+             set-password DEVICE NAME [--password-file FILE]
+             import DEVICE NAME SOURCE [--replace]
+               makes a git repository or bundle that of user NAME, under the rules of a push
+             import DEVICE NAME FILE.ics --calendar CALENDAR
+               adds all events of a calendar's export, or none
+             export DEVICE DIRECTORY    as `kalends export`
+             inspect DEVICE             users, repositories, space; writes nothing
   passwd   asks for a password and prints its hash, for users.toml in the realm repository
   run      runs an image that boots without an operating system; `kalends run --help` tells more
 
@@ -64,6 +79,8 @@ pub(crate) enum Command {
         device: PathBuf,
         directory: PathBuf,
     },
+    /// Prepare a device, or tell about it.
+    Image(ImageCommand),
     /// Hash a password.
     Passwd,
     /// Run a guest, with these arguments.
@@ -124,6 +141,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Value(name) if !named && name == "serve" => named = true,
             Arg::Value(name) if !named && name == "run" && options == defaults => {
                 return Ok(Command::Run(parser.raw_args().map_err(line)?.collect()));
+            }
+            Arg::Value(name) if !named && name == "image" => {
+                if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
+                    let command = image::parse(&mut parser)?;
+                    return Ok(command.map_or(Command::Help(HELP), Command::Image));
+                }
+                return Err("image takes its options after it".into());
             }
             Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
@@ -220,7 +244,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("--listen {text}: expected ADDRESS:PORT, such as 0.0.0.0:8443 or [::]:8443"))
 }
 
-fn hostname(name: String) -> Result<String, String> {
+/// A host name or an IP address.
+pub(crate) fn hostname(name: String) -> Result<String, String> {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -303,6 +328,13 @@ mod tests {
             (&["fsck"], "kalends fsck DEVICE"),
             (&["fsck", "a", "b"], "kalends fsck DEVICE"),
             (&["export", "a"], "kalends export DEVICE DIRECTORY"),
+            (&["image"], "kalends image create|"),
+            (&["image", "create"], "kalends image create DEVICE"),
+            (&["image", "add-user", "a"], "kalends image add-user DEVICE NAME"),
+            (&["image", "inspect", "a", "--size", "1G"], "--size"),
+            (&["image", "create", "a", "--size", "big"], "--size big"),
+            (&["image", "create", "a", "--administrator"], "--administrator"),
+            (&["--size", "2G", "image", "create", "a"], "image takes its options after it"),
             (&["passwd", "secret"], "kalends passwd"),
             (&["fsck", "--repair", "a"], "--repair"),
             (&["--size", "2G", "fsck", "a"], "fsck takes none of the options"),

@@ -18,8 +18,19 @@ pub(crate) fn open_or_create(path: &Path, size: u64) -> Result<(Store, bool), St
     }
 }
 
+/// Opens the store on a device there is.
+pub(crate) fn open(path: &Path) -> Result<Store, String> {
+    let device = FileDevice::open(path).map_err(|error| match error {
+        OpenError::InUse(_) => {
+            format!("{} is being served by another process; stop that one first", path.display())
+        }
+        other => other.to_string(),
+    })?;
+    Store::open(Rc::new(device)).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// Formats under another name first: a device with the final name always holds a whole store.
-fn create(path: &Path, size: u64) -> Result<Store, String> {
+pub(crate) fn create(path: &Path, size: u64) -> Result<Store, String> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = Path::new(&new);

@@ -4,6 +4,7 @@ mod command_line;
 mod device;
 mod export;
 mod fsck;
+mod image;
 mod passwd;
 mod prompt;
 mod serve;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Ok(Command::Serve(options)) => serve::serve(&options),
         Ok(Command::Fsck { device }) => return fsck::fsck(&device),
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
+        Ok(Command::Image(command)) => image::image(&command),
         Ok(Command::Passwd) => passwd::passwd(),
         Ok(Command::Run(arguments)) => kalends_tender::run(arguments).map(|text| print!("{text}")),
         Err(error) => {

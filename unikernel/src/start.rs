@@ -35,7 +35,8 @@ pub(crate) fn first_user(options: &ServeOptions, realm: &Realm) -> Result<FirstU
     Ok(FirstUser { name, password: shown.then_some(password) })
 }
 
-fn read_password(path: &Path) -> Result<String, String> {
+/// The first line of a file.
+pub(crate) fn read_password(path: &Path) -> Result<String, String> {
     let text =
         fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     match text.lines().next() {

@@ -50,7 +50,7 @@ pub(crate) fn configuration(
 }
 
 /// Beside the device: `kalends-ca.pem` for `kalends.img`.
-fn authority_file(device: &Path) -> PathBuf {
+pub(crate) fn authority_file(device: &Path) -> PathBuf {
     let stem = device.file_stem().map_or("kalends".into(), |stem| stem.to_string_lossy().into_owned());
     let name = format!("{stem}-ca.pem");
     // A disk lives in /dev, where files do not belong.

@@ -12,6 +12,13 @@ use history_rules::HistoryRules;
 use kalends_store::{PushPolicy, Repository};
 use std::rc::Rc;
 
+impl Service {
+    /// The rules for a push by this user to this repository, for a program that has the objects at hand.
+    pub fn push_policy(&self, user: &User, repository: &Repository) -> Rc<dyn PushPolicy> {
+        policy(self, user, repository)
+    }
+}
+
 /// The rules for a push by this user to this repository. They do not decide who may push:
 /// [`User::may_use`] does.
 pub(crate) fn policy(service: &Service, user: &User, repository: &Repository) -> Rc<dyn PushPolicy> {

@@ -99,6 +99,34 @@ impl Realm {
     /// [`RealmError::Name`] and [`RealmError::Password`] for what cannot be one, [`RealmError::Edit`] when
     /// the file cannot be edited; otherwise [`RealmError::Store`].
     pub fn set_password(&self, name: &str, password: &str) -> Result<(), RealmError> {
+        self.write_account(name, password, false)
+    }
+
+    /// Adds a user, perhaps as an administrator; of a user there is, this changes the password only.
+    /// Otherwise as [`set_password`](Self::set_password).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn add_user(&self, name: &str, password: &str, administrator: bool) -> Result<(), RealmError> {
+        self.write_account(name, password, administrator)
+    }
+
+    /// All users of a store and whether each is disabled, sorted by name, without writing anything; none
+    /// without a realm.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read_users(store: &Store) -> Result<Vec<(User, bool)>, RealmError> {
+        let repository = match store.repository(REALM_REPOSITORY) {
+            Err(Error::NoRepository(_)) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let Some(commit) = repository.reference(repository.head()) else { return Ok(Vec::new()) };
+        let accounts = read(&repository, &commit)?.users.accounts;
+        Ok(accounts.into_values().map(|account| (account.user, account.disabled)).collect())
+    }
+
+    fn write_account(&self, name: &str, password: &str, administrator: bool) -> Result<(), RealmError> {
         check_name(name).map_err(|reason| RealmError::Name { name: name.into(), reason })?;
         let configuration = self.configuration();
         let account = configuration.users.accounts.get(name);
@@ -111,7 +139,7 @@ impl Realm {
                 None => Ok(None),
             };
             let text = text.map_err(RealmError::Edit)?.unwrap_or_default();
-            let administrator = !configuration.has_administrator();
+            let administrator = administrator || !configuration.has_administrator();
             let text =
                 users_edit::with_password(&text, name, &hash, administrator).map_err(RealmError::Edit)?;
             change.write(&[users_file::FILE.as_bytes()], text)?;

@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// First bytes of a superblock, in every version.
 pub(crate) const MAGIC: [u8; 8] = *b"KALENDS\0";
-/// The version that this program writes, and the only one that it reads.
-pub(crate) const VERSION: u32 = 1;
+/// The format version of a device that this program writes, and the only one that it reads.
+pub const VERSION: u32 = 1;
 
 /// A place in the log between two frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

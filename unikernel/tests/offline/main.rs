@@ -1,6 +1,7 @@
-//! The commands that work on a device without a server: `fsck`, `export`, `passwd`.
+//! The commands that work on a device without a server: `fsck`, `export`, `image`, `passwd`.
 
 mod devices;
 mod export;
 mod fsck;
+mod image;
 mod passwd;
