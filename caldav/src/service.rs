@@ -19,6 +19,8 @@ pub struct ServiceOptions {
     pub hostname: String,
     /// The certificate (PEM) that clients must trust, where the server signs its own.
     pub authority: Option<String>,
+    /// Bytes of memory that one push may take; `None` where memory is not scarce.
+    pub push_memory: Option<u64>,
 }
 
 /// CalDAV, git and web pages over one store. Cloning is cheap and gives the same service.

@@ -17,7 +17,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use kalends_store::{
-    Error, Repository,
+    Error, PackLimits, Repository,
     wire::{self, GitService, Protocol, ReceiveOptions, Reply},
 };
 use repository_access::find_repository;
@@ -118,8 +118,11 @@ async fn push(
     request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Refused> {
     check_content_type(&request, GitService::ReceivePack)?;
-    let options = ReceiveOptions::default();
-    let body = collect(request, options.limits.pack_size + MAX_PUSH_COMMANDS).await?;
+    let limits = service.options.push_memory.map_or_else(PackLimits::default, PackLimits::within);
+    let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
+    let commands =
+        service.options.push_memory.map_or(MAX_PUSH_COMMANDS, |memory| MAX_PUSH_COMMANDS.min(memory / 8));
+    let body = collect(request, options.limits.pack_size + commands).await?;
     let policy = push_policy::policy(service, user, repository);
     let reply = wire::receive_pack(repository, body, policy, options)
         .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;

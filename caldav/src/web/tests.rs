@@ -11,7 +11,8 @@ fn service(authority: Option<&str>) -> Service {
     let store = Store::format(Rc::new(MemoryDevice::new(64 << 20)), &FormatOptions::default()).unwrap();
     let realm = Realm::open(store.clone()).unwrap();
     realm.set_password("ada", "a-secret").unwrap();
-    let options = ServiceOptions { hostname: "cal.example".into(), authority: authority.map(Into::into) };
+    let hostname = "cal.example".into();
+    let options = ServiceOptions { hostname, authority: authority.map(Into::into), push_memory: None };
     Service::new(store, realm, options)
 }
 

@@ -60,6 +60,11 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// A server that gives one push so many bytes of memory.
+    pub(crate) fn start_with(push_memory: Option<u64>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
@@ -73,7 +78,8 @@ impl TestServer {
                 realm.set_password(user, "a-secret").unwrap();
                 make_empty(&store.repository(user).unwrap());
             }
-            let options = ServiceOptions { hostname: "localhost".into(), ..ServiceOptions::default() };
+            let options =
+                ServiceOptions { hostname: "localhost".into(), push_memory, ..ServiceOptions::default() };
             let service = Service::new(store.clone(), realm, options);
             for stream in listener.incoming() {
                 todo.try_iter().for_each(|job| job(&store));

@@ -176,6 +176,27 @@ fn ten_thousand_files_are_pushed_and_cloned() {
 }
 
 #[test]
+fn a_push_beyond_the_memory_for_it_is_refused_and_smaller_ones_go_on() {
+    let (dir, server) = (TempDir::new(), TestServer::start_with(Some(3 << 20)));
+    let git = Git::init(&dir, "work", &server.url("ada", "ada.git"));
+    git.commit("small", "small\n");
+    git.run(&["push", "-q", "origin", "main"]);
+    let mut state = 7_u64;
+    let noise: String = (0..2_000_000)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b' ' + ((state >> 40) % 90) as u8)
+        })
+        .collect();
+    git.commit("large", &noise);
+    let said = git.fail(&["push", "origin", "main"]);
+    assert!(said.contains("HTTP 413"), "{said}");
+    git.run(&["reset", "-q", "--hard", "origin/main"]);
+    git.commit("small", "again\n");
+    git.run(&["push", "-q", "origin", "main"]);
+}
+
+#[test]
 fn a_push_in_chunks_arrives() {
     let (dir, server) = (TempDir::new(), TestServer::start());
     let git = Git::init(&dir, "work", &server.url("ada", "ada.git"));

@@ -44,6 +44,21 @@ impl Default for PackLimits {
     }
 }
 
+impl PackLimits {
+    /// Limits for a push that has so many bytes of memory to itself. A pack grows by doubling its room while
+    /// it arrives, so it may have a third.
+    pub fn within(memory: u64) -> Self {
+        let most = Self::default();
+        Self {
+            pack_size: most.pack_size.min(memory / 3),
+            objects: most.objects.min(u32::try_from(memory / 8 / 150).unwrap_or(u32::MAX)),
+            object_size: most.object_size.min(memory / 4),
+            delta_bases: most.delta_bases.min(memory / 8),
+            ..most
+        }
+    }
+}
+
 /// What [`read_pack`] is at, for progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReceiveStage {

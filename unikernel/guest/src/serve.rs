@@ -8,7 +8,7 @@ use kalends_caldav::{
     Service, ServiceOptions,
     realm::{Realm, generate_password},
 };
-use kalends_nolibc::{Current, Platform};
+use kalends_nolibc::{Current, Platform, memory_use};
 use kalends_store::{Error, Store};
 use kalends_tls_frontend::{
     Limits, Network, Server, Shutdown,
@@ -48,8 +48,13 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let authority = own_authority(&store, hostname)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let password = first_user(&realm)?;
-    let service_options =
-        ServiceOptions { hostname: hostname.into(), authority: Some(authority.certificate_pem().to_owned()) };
+    let memory = memory_use();
+    let service_options = ServiceOptions {
+        hostname: hostname.into(),
+        authority: Some(authority.certificate_pem().to_owned()),
+        // A push too large for the guest must be refused, not end it; the other half is everybody's.
+        push_memory: Some((memory.capacity - memory.used) as u64 / 2),
+    };
     let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
     let network = stack.network();
     stack.block_on(&mut GuestIdle, async {
