@@ -4,8 +4,12 @@
 pub mod client;
 pub mod curl;
 pub mod event;
+pub mod image;
+pub mod namespace;
 pub mod python;
+mod relay;
 pub mod server;
+pub mod target;
 pub mod temporary;
 pub mod vdirsyncer;
 pub mod working_copy;

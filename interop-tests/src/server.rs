@@ -1,6 +1,6 @@
-//! The program `kalends` as a process on loopback.
+//! The program `kalends` on loopback: as a process, or as a guest.
 
-use crate::TemporaryDirectory;
+use crate::{TemporaryDirectory, target::Target};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     env, fs,
@@ -53,6 +53,7 @@ pub fn program() -> &'static Path {
 /// A running server with a device of its own. Killed when dropped.
 #[derive(Debug)]
 pub struct Server {
+    target: Target,
     process: Child,
     port: u16,
     user: String,
@@ -70,8 +71,19 @@ impl Server {
     pub fn start_with_device_of(size: &'static str) -> Self {
         let directory = TemporaryDirectory::new();
         fs::write(directory.join("password"), PASSWORD).unwrap();
+        let target = Target::chosen();
         let (process, port) = launch(&directory, "ada", size, 0);
-        Self { process, port, user: "ada".into(), size, directory }
+        let mut server = Self { target, process, port, user: "ada".into(), size, directory };
+        if server.is_guest() {
+            // The hosted program makes the device.
+            terminate(&mut server.process);
+            server.start_again();
+        }
+        server
+    }
+
+    fn is_guest(&self) -> bool {
+        !matches!(self.target, Target::Hosted)
     }
 
     /// Makes another user, whose password is [`PASSWORD`], by a restart with `--user`.
@@ -82,8 +94,11 @@ impl Server {
         self.start_again();
     }
 
-    /// Ends it with SIGTERM; it must end well.
+    /// Ends it with SIGTERM; it must end well. A guest is just ended.
     pub fn stop(&mut self) {
+        if self.is_guest() {
+            return self.kill();
+        }
         let status = terminate(&mut self.process);
         assert!(status.success(), "the server ended with {status}: {}", self.complaints());
     }
@@ -96,7 +111,10 @@ impl Server {
 
     /// Starts it again after [`Self::stop`] or [`Self::kill`], on the same device and port.
     pub fn start_again(&mut self) {
-        (self.process, _) = launch(&self.directory, &self.user, self.size, self.port);
+        (self.process, self.port) = match self.target.guest(&self.device()) {
+            Some((command, port)) => (boot(&self.directory, command), port),
+            None => launch(&self.directory, &self.user, self.size, self.port),
+        };
     }
 
     /// Whether the process still runs.
@@ -189,20 +207,32 @@ impl Drop for Server {
 }
 
 fn launch(directory: &TemporaryDirectory, user: &str, size: &str, port: u16) -> (Child, u16) {
-    let errors = fs::OpenOptions::new().create(true).append(true).open(directory.join("stderr")).unwrap();
-    let mut process = Command::new(program())
+    let mut command = Command::new(program());
+    command
         .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--size", size, "--user", user])
         .arg("--device")
         .arg(directory.join("kalends.img"))
         .arg("--password-file")
-        .arg(directory.join("password"))
+        .arg(directory.join("password"));
+    start(directory, command)
+}
+
+/// Boots a guest.
+fn boot(directory: &TemporaryDirectory, command: Command) -> Child {
+    start(directory, command).0
+}
+
+/// Starts it, and waits until it is ready; gives the port of its URL.
+fn start(directory: &TemporaryDirectory, mut command: Command) -> (Child, u16) {
+    let errors = fs::OpenOptions::new().create(true).append(true).open(directory.join("stderr")).unwrap();
+    let mut process = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(errors)
         .spawn()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", program().display()));
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     match await_ready(&mut process) {
-        Some(port) => (process, port),
+        Some(port) => (process, port.unwrap_or(443)),
         None => {
             let _ = process.kill();
             let status = process.wait();
@@ -212,8 +242,8 @@ fn launch(directory: &TemporaryDirectory, user: &str, size: &str, port: u16) -> 
     }
 }
 
-/// Reads standard output up to the ready line; gives the port of the URL.
-fn await_ready(process: &mut Child) -> Option<u16> {
+/// Reads standard output up to the ready line; gives the port of the URL, if that names one.
+fn await_ready(process: &mut Child) -> Option<Option<u16>> {
     let output = process.stdout.take()?;
     let (send, receive) = mpsc::channel();
     // Goes on reading, lest the server write into a closed pipe.
@@ -229,7 +259,7 @@ fn await_ready(process: &mut Child) -> Option<u16> {
             port = url.trim().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
         }
         if line.starts_with("Ready.") {
-            return port;
+            return Some(port);
         }
     }
 }

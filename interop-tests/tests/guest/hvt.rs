@@ -1,14 +1,11 @@
 //! Under Solo5's hvt interface, by the program's own tender, on a KVM that is emulated too.
 
-use crate::{
-    guest::HOSTNAME,
-    image::image,
-    linux::Linux,
-    namespace::{GUEST, HOST},
-};
+use crate::{guest::HOSTNAME, linux::Linux};
 use kalends_interop_tests::{
     Server,
     event::event,
+    image::image,
+    namespace::{GUEST, HOST},
     server::{PASSWORD, program},
 };
 use std::fs;

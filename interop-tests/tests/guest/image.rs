@@ -1,35 +1,10 @@
-//! The images.
+//! What images hold.
 
-use kalends_interop_tests::server::target_directory;
+use kalends_interop_tests::image::image;
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
 };
-
-/// The image for a target: from the directory `KALENDS_GUEST_IMAGES`, or built by `cargo guest` (a moment when
-/// it is fresh).
-pub(crate) fn image(target: &str) -> PathBuf {
-    let name = format!("kalends.{target}");
-    if let Some(directory) = env::var_os("KALENDS_GUEST_IMAGES") {
-        return PathBuf::from(directory).join(name);
-    }
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    // What `cargo test` tells this process would make build scripts run again, and the next time too.
-    for (variable, _) in env::vars_os() {
-        let variable = variable.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| variable.starts_with(start)) {
-            build.env_remove(&*variable);
-        }
-    }
-    let build = build.args(["guest", target]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    let output = build.output().expect("cargo runs");
-    assert!(output.status.success(), "the image does not build: {}", String::from_utf8_lossy(&output.stderr));
-    target_directory().join(name)
-}
 
 #[test]
 fn an_image_does_not_tell_where_it_was_built() {

@@ -4,6 +4,5 @@ mod guest;
 mod hvt;
 mod image;
 mod linux;
-mod namespace;
 mod spt;
 mod virtio;

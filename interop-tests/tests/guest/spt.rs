@@ -1,19 +1,18 @@
 //! Under Solo5's spt interface, by the program's own tender.
 
-use crate::{
-    guest::{Guest, HOSTNAME, Way, serves_and_keeps},
-    image::image,
+use crate::guest::{Guest, HOSTNAME, Way, serves_and_keeps};
+use kalends_interop_tests::{
+    Server, TemporaryDirectory,
+    event::event,
     namespace::{GUEST, Namespace},
+    target::spt,
 };
-use kalends_interop_tests::{Server, TemporaryDirectory, event::event, server::program};
 use std::{fs, path::Path, process::Command};
 
 const WAY: Way = Way { port: 443, address: GUEST };
 
 fn tender(namespace: &Namespace, device: &Path, options: &str) -> Command {
-    let mut command = namespace.command(program().to_str().unwrap());
-    command.args(["run", "spt"]).arg(image("spt"));
-    command.arg("--block").arg(device).args(["--net", "tap0", "--memory", "64", "--"]);
+    let mut command = spt(namespace, device);
     command.args(options.split_whitespace());
     command
 }

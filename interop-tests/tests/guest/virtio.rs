@@ -1,39 +1,16 @@
 //! As a virtual machine with virtio devices, under QEMU without acceleration.
 
-use crate::{
-    guest::{Guest, HOSTNAME, Way, serves_and_keeps},
-    image::image,
+use crate::guest::{Guest, HOSTNAME, Way, serves_and_keeps};
+use kalends_interop_tests::{
+    Server,
+    event::event,
+    target::{free_port, qemu},
 };
-use kalends_interop_tests::{Server, event::event};
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
 /// QEMU ends with this for a status that the guest tells its `isa-debug-exit` device.
 const fn told(status: i32) -> i32 {
     2 * status + 1
-}
-
-/// A port of loopback that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
-fn qemu(device: &Path, port: u16, processor: &str, options: &str) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
-    command
-        .args(["-accel", "tcg", "-cpu", processor, "-m", "128", "-display", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-nodefaults", "-device", "isa-debug-exit,iobase=0x501,iosize=2"])
-        .arg("-kernel")
-        .arg(image("virtio"))
-        .args(["-append", options])
-        .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:443")])
-        .args(["-device", "virtio-net-pci,netdev=net", "-device", "virtio-blk-pci,drive=disk"])
-        .args(["-drive", &format!("file={},if=none,id=disk,format=raw", device.display())])
-        .stdin(Stdio::null());
-    command
 }
 
 #[test]

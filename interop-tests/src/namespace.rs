@@ -1,20 +1,29 @@
 //! A network namespace with a tap device in it, so that guests of several tests do not meet.
 
 use std::{
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// The host's address in the namespace, and the guest's.
-pub(crate) const HOST: &str = "10.0.0.1/24";
-pub(crate) const GUEST: &str = "10.0.0.2";
+/// The host's address in the namespace.
+pub const HOST: &str = "10.0.0.1/24";
+/// The guest's.
+pub const GUEST: &str = "10.0.0.2";
 
 /// A namespace that is removed when dropped.
-pub(crate) struct Namespace(String);
+#[derive(Debug)]
+pub struct Namespace(String);
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Namespace {
     /// A namespace with `tap0`, which is up and has the address [`HOST`].
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let namespace = Self(format!("kalends-{}-{number}", std::process::id()));
@@ -29,8 +38,13 @@ impl Namespace {
         namespace
     }
 
+    /// Its file, by which a thread enters it.
+    pub fn file(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.0)
+    }
+
     /// A program that will run in the namespace; the process is the program itself.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.0, program]).stdin(Stdio::null());
         command
