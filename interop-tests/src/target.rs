@@ -48,7 +48,7 @@ impl Target {
         match self {
             Self::Hosted => None,
             Self::Spt { namespace, relay } => {
-                let mut command = spt(namespace, device);
+                let mut command = spt(namespace, device, 256);
                 command.arg(format!("--ipv4={GUEST}/24")).args(["--ipv6=off", "--hostname=localhost"]);
                 Some((command, relay.port()))
             }
@@ -62,11 +62,11 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// `kalends run spt` with 64 MiB on `tap0` of the namespace; the guest's options may follow.
-pub fn spt(namespace: &Namespace, device: &Path) -> Command {
+/// `kalends run spt` with so many MiB on `tap0` of the namespace; the guest's options may follow.
+pub fn spt(namespace: &Namespace, device: &Path, memory: u32) -> Command {
     let mut command = namespace.command(program().to_str().unwrap());
     command.args(["run", "spt"]).arg(image("spt"));
-    command.arg("--block").arg(device).args(["--net", "tap0", "--memory", "64", "--"]);
+    command.arg("--block").arg(device).args(["--net", "tap0", "--memory", &memory.to_string(), "--"]);
     command
 }
 

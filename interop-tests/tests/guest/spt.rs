@@ -12,7 +12,7 @@ use std::{fs, path::Path, process::Command};
 const WAY: Way = Way { port: 443, address: GUEST };
 
 fn tender(namespace: &Namespace, device: &Path, options: &str) -> Command {
-    let mut command = spt(namespace, device);
+    let mut command = spt(namespace, device, 64);
     command.args(options.split_whitespace());
     command
 }
