@@ -38,7 +38,7 @@ pub use gix_object::Kind;
 pub use gix_object::tree::{EntryKind, EntryMode};
 pub use object::{EncodedEntry, Object, ObjectHeader, Objects};
 pub use pack::{Pace, PackLimits};
-pub use push_policy::{PushPolicy, PushedUpdate, Refusal, Verdict};
+pub use push_policy::{Deciding, PushPolicy, PushedUpdate, Refusal, Verdict};
 pub use repository::{Reference, Repository};
 pub use store::{FormatOptions, Store};
 pub use transaction::{Commit, ReferenceUpdate, Transaction, TreeEdit};

@@ -28,6 +28,9 @@ pub struct Refusal {
 /// The inner result is the decision over an update; the outer error means that it could not be made.
 pub type Verdict = Result<Result<(), Refusal>, Error>;
 
+/// A decision in the making.
+pub type Deciding<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+
 /// Decides over a push, before anything of it is visible.
 pub trait PushPolicy {
     /// Examines one update. `objects` sees the pushed objects and those of the repository; long
@@ -38,5 +41,5 @@ pub trait PushPolicy {
         objects: &'a dyn Objects,
         update: &'a PushedUpdate,
         pace: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+    ) -> Deciding<'a>;
 }

@@ -11,12 +11,10 @@ use crate::{
 };
 use kalends_icalendar::{CalendarObject, Limits};
 use kalends_store::{
-    EntryKind, EntryMode, Error, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Tree, Verdict,
+    Deciding, EntryKind, EntryMode, Error, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Tree,
 };
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    future::Future,
-    pin::Pin,
     rc::Rc,
 };
 
@@ -49,7 +47,7 @@ impl PushPolicy for CalendarRules {
         objects: &'a dyn Objects,
         update: &'a PushedUpdate,
         pace: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    ) -> Deciding<'a> {
         Box::pin(async move {
             let Some(new) = update.new else { return Ok(Ok(())) };
             let new = objects.tree_of_commit(&new)?;

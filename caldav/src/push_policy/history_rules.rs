@@ -1,7 +1,6 @@
 //! What a push may do to history.
 
-use kalends_store::{Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict};
-use std::{future::Future, pin::Pin};
+use kalends_store::{Deciding, Objects, Pace, PushPolicy, PushedUpdate, Refusal};
 
 /// The branch that clients see moves forward only, and its content keeps rules; other branches are their
 /// owner's to rewrite.
@@ -42,7 +41,7 @@ impl<P: PushPolicy> PushPolicy for HistoryRules<P> {
         objects: &'a dyn Objects,
         update: &'a PushedUpdate,
         pace: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    ) -> Deciding<'a> {
         Box::pin(async move {
             if update.name != self.head {
                 return Ok(Ok(()));

@@ -1,11 +1,8 @@
 //! What a push to the realm repository must satisfy.
 
 use super::configuration::Configuration;
-use kalends_store::{Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict};
-use std::{
-    future::{Future, ready},
-    pin::Pin,
-};
+use kalends_store::{Deciding, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict};
+use std::future::ready;
 
 /// Examines pushes to the realm: its files are correct, somebody stays administrator, history is kept.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +14,7 @@ impl PushPolicy for RealmRules {
         objects: &'a dyn Objects,
         update: &'a PushedUpdate,
         _pace: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    ) -> Deciding<'a> {
         Box::pin(ready(self.examine(objects, update)))
     }
 }

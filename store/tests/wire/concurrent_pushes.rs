@@ -3,14 +3,10 @@
 use crate::repositories::{empty, grow, pack, push, push_body, ready, whole};
 use bytes::Bytes;
 use kalends_store::{
-    Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict,
+    Deciding, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Verdict,
     wire::{Protocol, ReceiveOptions, receive_pack, upload_pack},
 };
-use std::{
-    future::{self, Future},
-    pin::Pin,
-    rc::Rc,
-};
+use std::{future, rc::Rc};
 
 #[test]
 fn of_two_pushes_that_overlap_the_second_is_told_to_fetch_first() {
@@ -97,12 +93,7 @@ fn a_clone_is_not_disturbed_by_a_push_meanwhile() {
 struct Rules;
 
 impl PushPolicy for Rules {
-    fn check<'a>(
-        &'a self,
-        objects: &'a dyn Objects,
-        update: &'a PushedUpdate,
-        _: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    fn check<'a>(&'a self, objects: &'a dyn Objects, update: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
         Box::pin(future::ready(Self::decide(objects, update)))
     }
 }

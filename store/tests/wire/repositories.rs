@@ -4,13 +4,12 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use kalends_block_backend::MemoryDevice;
 use kalends_store::{
-    EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
-    ReferenceUpdate, Repository, Store, TreeEdit, Verdict,
+    Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
+    ReferenceUpdate, Repository, Store, TreeEdit,
     wire::{ReceiveOptions, Reply, receive_pack, write_full_pack},
 };
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
@@ -78,12 +77,7 @@ pub(crate) fn whole(mut reply: Reply) -> Vec<u8> {
 struct AllowAll;
 
 impl PushPolicy for AllowAll {
-    fn check<'a>(
-        &'a self,
-        _: &'a dyn Objects,
-        _: &'a PushedUpdate,
-        _: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
         Box::pin(std::future::ready(Ok(Ok(()))))
     }
 }

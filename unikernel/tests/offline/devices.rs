@@ -3,8 +3,8 @@
 use futures_util::StreamExt;
 use kalends_block_backend::FileDevice;
 use kalends_store::{
-    EntryKind, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, ReferenceUpdate,
-    Repository, Store, TreeEdit, Verdict,
+    Deciding, EntryKind, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
+    ReferenceUpdate, Repository, Store, TreeEdit,
     wire::{ReceiveOptions, receive_pack},
 };
 use std::{
@@ -12,7 +12,6 @@ use std::{
     fs,
     future::Future,
     path::{Path, PathBuf},
-    pin::Pin,
     process::{Command, Output},
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -107,12 +106,7 @@ pub(crate) fn noise(seed: u64, length: usize) -> String {
 struct AllowAll;
 
 impl PushPolicy for AllowAll {
-    fn check<'a>(
-        &'a self,
-        _: &'a dyn Objects,
-        _: &'a PushedUpdate,
-        _: &'a Pace,
-    ) -> Pin<Box<dyn Future<Output = Verdict> + 'a>> {
+    fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
         Box::pin(std::future::ready(Ok(Ok(()))))
     }
 }
