@@ -4,8 +4,11 @@
 pub mod client;
 pub mod curl;
 pub mod event;
+mod hvt;
 pub mod image;
+pub mod linux;
 pub mod namespace;
+mod process;
 pub mod python;
 mod relay;
 pub mod server;
