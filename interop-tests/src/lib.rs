@@ -7,6 +7,7 @@ pub mod event;
 pub mod image;
 pub mod namespace;
 pub mod python;
+pub mod qemu;
 mod relay;
 pub mod server;
 pub mod target;
