@@ -35,7 +35,7 @@ pub struct OpenOptions {
     /// Bytes of decoded objects other than trees to keep.
     pub object_cache: usize,
     /// Bytes of decoded trees to keep. A tree of 10,000 events takes 0.8 MB, and each further version of it
-    /// 20 KB.
+    /// 8 KB.
     pub tree_cache: usize,
     /// The largest object that is read or written, in bytes.
     pub max_object_size: u64,

@@ -9,11 +9,11 @@ use gix_object::{
 use std::{cell::Cell, cmp::Ordering, ops::Range};
 
 /// Entries of a chunk that is made anew. An edit copies a chunk, and hashing goes on at the start of one.
-pub(super) const TARGET: usize = 128;
+pub(super) const TARGET: usize = 64;
 /// A chunk with more entries is cut.
-pub(super) const MAX: usize = 256;
+pub(super) const MAX: usize = 128;
 /// A chunk with fewer entries takes the next one in.
-pub(super) const MIN: usize = 32;
+pub(super) const MIN: usize = 16;
 
 /// Some entries that follow each other in a tree.
 pub(super) struct Chunk {
@@ -134,10 +134,14 @@ impl OpenChunk {
     }
 
     /// The chunks, of nearly the same number of entries each; nothing is left.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Chunk> + use<> {
+    pub(super) fn take(&mut self) -> Vec<Chunk> {
         let Self { bytes, offsets } = std::mem::take(self);
-        let count = if offsets.len() <= MAX { offsets.len().min(1) } else { offsets.len().div_ceil(TARGET) };
-        (0..count).map(move |number| {
+        if offsets.len() <= MAX {
+            let chunk = Chunk { bytes: bytes.into(), offsets: offsets.into(), cached: Cell::new(0) };
+            return if chunk.len() > 0 { vec![chunk] } else { Vec::new() };
+        }
+        let count = offsets.len().div_ceil(TARGET);
+        let chunks = (0..count).map(|number| {
             let range = offsets.len() * number / count..offsets.len() * (number + 1) / count;
             let start = offsets[range.start];
             let end = offsets.get(range.end).map_or(bytes.len(), |offset| *offset as usize);
@@ -146,6 +150,7 @@ impl OpenChunk {
                 offsets: offsets[range].iter().map(|offset| offset - start).collect(),
                 cached: Cell::new(0),
             }
-        })
+        });
+        chunks.collect()
     }
 }

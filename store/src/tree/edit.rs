@@ -168,9 +168,9 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Tree {
         self.tree.close(&mut self.open);
+        // The base is seldom edited again; what is made from it would be hashed from the start.
+        let states = self.base.mid_states.take();
         if self.tree.byte_len() == self.base.byte_len() {
-            // The base is seldom edited again; it would be hashed from the start.
-            let states = self.base.mid_states.take();
             let shared = self.shared.unwrap_or(self.tree.chunks.len());
             self.tree.mid_states = states.before(shared).into();
         }

@@ -14,9 +14,6 @@ use gix_object::{Kind, encode::loose_header};
 pub(super) struct MidStates(Vec<Hasher>);
 
 impl MidStates {
-    /// Bytes of memory for each chunk.
-    pub(super) const BYTES_OF_CHUNK: usize = size_of::<Hasher>();
-
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()

@@ -1,6 +1,6 @@
 //! Trees, kept encoded, with an index of their entries.
 //!
-//! A tree is a list of chunks of about a hundred entries. An edited tree shares the chunks that are as they
+//! A tree is a list of chunks of about 64 entries. An edited tree shares the chunks that are as they
 //! were, so that many versions of a large directory are at hand in little more memory than one, and making
 //! and comparing versions costs what differs.
 
@@ -106,7 +106,7 @@ impl Tree {
 
     /// Appends entries.
     fn close(&mut self, open: &mut OpenChunk) {
-        open.take().for_each(|chunk| self.push(Rc::new(chunk)));
+        open.take().into_iter().for_each(|chunk| self.push(Rc::new(chunk)));
     }
 
     /// Appends a chunk. Trees are at most 4 GiB, which the callers see to.
@@ -134,9 +134,10 @@ impl Tree {
         self.own_memory() + self.chunks.iter().map(|slot| slot.chunk.memory()).sum::<usize>()
     }
 
-    /// Bytes of memory that the tree takes beside its chunks.
+    /// Bytes of memory that the tree takes beside its chunks. States of the hash are not counted: only the
+    /// newest version of a directory has them, and they are a fortieth of it.
     fn own_memory(&self) -> usize {
-        size_of::<Self>() + self.chunks.len() * (size_of::<Slot>() + MidStates::BYTES_OF_CHUNK)
+        size_of::<Self>() + self.chunks.len() * size_of::<Slot>()
     }
 
     /// Number of entries.
