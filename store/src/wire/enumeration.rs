@@ -192,7 +192,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            self.pace.spend(tree.as_bytes().len() as u64 / 4 + 500).await;
+            self.pace.spend(tree.byte_len() as u64 / 4 + 500).await;
             for (mode, id, name) in changed {
                 if mode.is_commit() || self.seen.contains(&id) {
                     continue;
