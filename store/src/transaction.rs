@@ -4,13 +4,17 @@ use crate::{
     Error, Object, Objects, Repository, Tree,
     commit::{EncodedObject, PackToStore, Submission},
     core::Core,
-    format::{pack_index, record::Attributes},
+    format::{
+        operation::PackPlace,
+        pack_index,
+        record::{Attributes, Record},
+    },
     objects::{
         entry::{self, EntryContent, EntryHeader},
         fetch::{self, Fetched},
         pack::AdoptedPack,
     },
-    pack::records_of,
+    pack::{Pace, PackStorage, ReceivedPack, records_of},
     tree_chain::{self, Lineage},
 };
 use bytes::Bytes;
@@ -27,7 +31,7 @@ use std::{
 
 /// A pack smaller than this is taken apart, and its entries put into the log as they are: a pack of its
 /// own takes whole segments.
-const SMALL_PACK: usize = 512 << 10;
+pub(crate) const SMALL_PACK: usize = 512 << 10;
 /// A whole tree is not worth a delta below this size in bytes.
 const SMALL_TREE: usize = 128;
 
@@ -72,9 +76,7 @@ struct NewObject {
 
 struct NewPack {
     adopted: Rc<AdoptedPack>,
-    pack: Bytes,
-    index: Bytes,
-    index_checksum: u64,
+    content: PackToStore,
 }
 
 impl Transaction {
@@ -167,7 +169,12 @@ impl Transaction {
     /// # Errors
     /// [`Error::Malformed`] when pack and index are not of a kind or do not belong together.
     pub fn adopt_pack(&mut self, pack: Bytes, index: Bytes) -> Result<(), Error> {
-        let mut records = records_of(&pack, &index)?;
+        let records = records_of(&pack, &index)?;
+        self.adopt_records(pack, records)
+    }
+
+    /// Adopts a complete pack in memory of these objects.
+    fn adopt_records(&mut self, pack: Bytes, mut records: Vec<Record>) -> Result<(), Error> {
         let checksum =
             pack.last_chunk().map_or(ObjectId::null(gix_hash::Kind::Sha1), |id| ObjectId::Sha1(*id));
         let mut index = Vec::new();
@@ -178,7 +185,8 @@ impl Transaction {
         let index = Bytes::from(index);
         let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone()));
         if pack.len() >= SMALL_PACK {
-            self.packs.push(NewPack { adopted, pack, index, index_checksum });
+            let content = PackToStore::Memory { pack, index, index_checksum };
+            self.packs.push(NewPack { adopted, content });
             return Ok(());
         }
         for position in adopted.positions()? {
@@ -199,6 +207,35 @@ impl Transaction {
             let attributes = Attributes::new(kind, None);
             self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
         }
+        Ok(())
+    }
+
+    /// Adopts a pack that was received and completed. `tips` are as for [`pack_index::write`].
+    pub(crate) async fn adopt_received(
+        &mut self,
+        received: ReceivedPack,
+        tips: &[ObjectId],
+        pace: &Pace,
+    ) -> Result<(), Error> {
+        let ReceivedPack { storage, mut records, checksum, .. } = received;
+        let mut extent = match storage {
+            PackStorage::Memory(pack) => return self.adopt_records(pack.into(), records),
+            PackStorage::Device(extent) => extent,
+        };
+        let core = self.repository.core().clone();
+        let pack_length = extent.length();
+        let index_length = pack_index::length(records.len(), tips)?;
+        extent.make_room(index_length + u64::from(core.disk.block_size), pace).await?;
+        extent.pad_to_block()?;
+        let index_offset = extent.length();
+        let (index_length, index_checksum) =
+            pack_index::write(&mut records, &checksum, tips, &mut |bytes| extent.append_within(bytes))?;
+        let written = extent.finish()?;
+        let place =
+            PackPlace { extent: written.extent(), pack_length, index_offset, index_length, index_checksum };
+        let adopted = Rc::new(AdoptedPack::on_device(core.disk.clone(), place));
+        let content = PackToStore::Written { extent: written, adopted: adopted.clone(), place };
+        self.packs.push(NewPack { adopted, content });
         Ok(())
     }
 
@@ -227,12 +264,7 @@ impl Transaction {
             }
             objects.push(EncodedObject { id: *id, attributes: object.attributes, entry: object.entry });
         }
-        let packs = self.packs.into_iter().map(|new| PackToStore {
-            pack: new.pack,
-            index: new.index,
-            index_checksum: new.index_checksum,
-        });
-        let packs = packs.collect();
+        let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
         let submission = Submission { objects, packs, updates: self.updates };
         let number = core.submit(self.repository.state(), submission)?;
