@@ -70,7 +70,7 @@ struct NewObject {
     attributes: Attributes,
     /// As it is going to be stored.
     entry: Bytes,
-    /// Its content, where that is at hand.
+    /// Its content, where that is at hand; that of an edited tree is among the trees.
     content: Option<Bytes>,
 }
 
@@ -139,8 +139,7 @@ impl Transaction {
         if !self.has(&id)? {
             let (entry, step) = self.encode_tree(base_id, &tree)?;
             let attributes = Attributes::new(Kind::Tree, step);
-            let content = Some(tree.as_bytes().clone());
-            self.add(id, NewObject { attributes, entry: entry.into(), content })?;
+            self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
         }
         self.trees.borrow_mut().insert(id, tree);
         Ok(id)
@@ -148,16 +147,15 @@ impl Transaction {
 
     /// Encodes an edited tree, as a delta where that pays.
     fn encode_tree(&self, edited: Option<ObjectId>, tree: &Tree) -> Result<(Vec<u8>, Option<u16>), Error> {
-        let content = tree.as_bytes();
-        let whole = |step| Ok((entry::encode_whole(Kind::Tree, content), step));
+        let whole = |step| Ok((entry::encode_whole(Kind::Tree, &tree.to_bytes()), step));
         let Some(edited) = edited else { return whole(None) };
-        if content.len() < SMALL_TREE {
+        if tree.byte_len() < SMALL_TREE {
             return whole(None);
         }
         let plan = tree_chain::plan(edited, self)?;
         let Some((base, base_tree)) = plan.base else { return whole(Some(0)) };
         let delta = base_tree.delta(tree);
-        if delta.len() > content.len() / 2 {
+        if delta.len() > tree.byte_len() / 2 {
             return whole(Some(0));
         }
         Ok((entry::encode_delta(base, &delta), Some(plan.step)))
@@ -296,6 +294,9 @@ impl Transaction {
     }
 
     fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
+        if let Some(tree) = self.trees.borrow().get(id) {
+            return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.to_bytes() }));
+        }
         if let Some(object) = self.objects.get(id) {
             return Ok(match &object.content {
                 Some(content) => {

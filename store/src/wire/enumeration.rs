@@ -212,7 +212,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            self.pace.spend(tree.as_bytes().len() as u64 / 4 + 500).await;
+            self.pace.spend(tree.byte_len() as u64 / 4 + 500).await;
             for (mode, id, name) in changed {
                 if mode.is_commit() || self.seen(&id) {
                     continue;
