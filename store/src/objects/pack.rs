@@ -62,6 +62,15 @@ impl AdoptedPack {
         Ok(Self { source: Source::Memory { pack }, index: index.into() })
     }
 
+    /// A pack on the device with an index that was made anew, or is used although it is damaged.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when these bytes are no index.
+    pub(crate) fn on_device_with_index(disk: Disk, place: PackPlace, index: Bytes) -> Result<Self, Error> {
+        let index = PackIndex::new(index)?.into();
+        Ok(Self { source: Source::Device { disk, place }, index })
+    }
+
     /// Where the pack is on the device.
     pub(crate) fn place(&self) -> Option<PackPlace> {
         match self.source {

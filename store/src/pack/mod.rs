@@ -9,6 +9,7 @@ mod object_check;
 mod pace;
 mod pack_index;
 mod receive;
+mod rewrite;
 mod scan;
 #[cfg(test)]
 mod test_pack;
@@ -20,6 +21,7 @@ pub use receive::PackLimits;
 pub(crate) use completion::complete;
 pub(crate) use links::LinkCheck;
 pub(crate) use object_check::check_object;
-pub(crate) use pack_index::encode_index;
+pub(crate) use pack_index::{IndexEntry, encode_index};
 pub(crate) use receive::{ReceiveStage, ReceivedPack, read_pack};
+pub(crate) use rewrite::{WholeEntry, encode_pack};
 pub(crate) use writer::{PackEncoder, PackOptions};
