@@ -1,6 +1,6 @@
 //! Objects that nothing in the index leads to, because the part of the log that named them is lost.
 
-use super::{log_scan::read_what_can_be, pack_scan::index_of_pack};
+use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
 use crate::{
     Error, Object,
     core::RepositoryState,
@@ -8,6 +8,7 @@ use crate::{
     format::{
         layout::{Extent, SEGMENT},
         operation::{Operation, Operations, PackPlace},
+        pack_index,
     },
     objects::{
         entry::{EntryContent, EntryHeader, hash},
@@ -23,7 +24,6 @@ use std::{
     collections::{BTreeSet, HashMap},
     rc::Rc,
 };
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Free segments in a row that are read at once, as far as a pack may reach.
 const MAX_RUN: u32 = 1024;
@@ -85,17 +85,20 @@ impl Leftovers {
     }
 
     fn add_pack(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {
-        let (index, length) = index_of_pack(bytes, limit).ok()?;
-        let place = PackPlace {
-            extent,
-            pack_length: length as u64,
-            index_offset: 0,
-            index_length: index.len() as u64,
-            index_checksum: xxh3_64(&index),
-        };
-        let pack = AdoptedPack::on_device_with_index(self.disk.clone(), place, index.into()).ok()?;
+        let mut scanned = scan_pack(bytes, limit).ok()?;
+        let mut index = Vec::new();
+        let (index_length, index_checksum) =
+            pack_index::write(&mut scanned.records, &scanned.checksum, &[], &mut |bytes| {
+                index.extend_from_slice(bytes);
+                Ok(())
+            })
+            .ok()?;
+        let pack_length = scanned.length as u64;
+        let place = PackPlace { extent, pack_length, index_offset: 0, index_length, index_checksum };
+        let index = index.into();
+        let pack = AdoptedPack::on_device_with_index(self.disk.clone(), place, index, index_checksum);
         self.packs.push(Rc::new(pack));
-        Some(length)
+        Some(scanned.length)
     }
 
     fn add_large(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {

@@ -1,16 +1,15 @@
-//! The index of a pack, made from the pack alone.
+//! The objects of a pack, found from the pack alone.
 
 use crate::{
     Error, Object,
+    format::record::{Attributes, Record},
     objects::{
         cache::Cache,
         delta,
         entry::{EntryContent, EntryHeader, MAX_DELTA_CHAIN, hash},
     },
-    pack::{IndexEntry, encode_index},
 };
 use bytes::Bytes;
-use flate2::Crc;
 use gix_hash::ObjectId;
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,12 +18,20 @@ const TRAILER: usize = 20;
 /// Bytes of decoded objects that are kept as bases of deltas.
 const BASES: usize = 64 << 20;
 
-/// Makes the index of the pack that `bytes` begin with, as `git index-pack` does, and gives the length of
-/// the pack.
+/// A whole pack.
+pub(super) struct ScannedPack {
+    /// Its objects, in no order.
+    pub(super) records: Vec<Record>,
+    pub(super) checksum: ObjectId,
+    /// In bytes.
+    pub(super) length: usize,
+}
+
+/// Reads the pack that `bytes` begin with.
 ///
 /// # Errors
 /// [`Error::Malformed`] when there is no whole pack (its checksum counts), or one with bases outside.
-pub(super) fn index_of_pack(bytes: &Bytes, limit: u64) -> Result<(Vec<u8>, usize), Error> {
+pub(super) fn scan_pack(bytes: &Bytes, limit: u64) -> Result<ScannedPack, Error> {
     let malformed = |what: &str| Error::Malformed(format!("pack: {what}"));
     let header: &[u8; HEADER] = bytes.first_chunk().ok_or_else(|| malformed("too short"))?;
     let (version, count) =
@@ -41,10 +48,8 @@ pub(super) fn index_of_pack(bytes: &Bytes, limit: u64) -> Result<(Vec<u8>, usize
         let header = EntryHeader::parse(rest)?;
         let (_, stream) = header.inflate(rest, limit)?;
         let length = header.length + stream;
-        let mut crc = Crc::new();
-        crc.update(rest.get(..length).unwrap_or_default());
         scan.entries.insert(offset, header);
-        entries.push((offset, crc.sum()));
+        entries.push((offset, length));
         offset += length;
     }
     let found = bytes.get(offset..offset + TRAILER).ok_or_else(|| malformed("too short"))?;
@@ -55,18 +60,19 @@ pub(super) fn index_of_pack(bytes: &Bytes, limit: u64) -> Result<(Vec<u8>, usize
         return Err(malformed("its checksum does not match"));
     }
     // A delta may name a base by id that comes later.
-    let mut index = Vec::with_capacity(entries.len());
+    let mut records = Vec::with_capacity(entries.len());
     while !entries.is_empty() {
         let before = entries.len();
         let mut left = Vec::new();
-        for (offset, crc32) in std::mem::take(&mut entries) {
+        for (offset, length) in std::mem::take(&mut entries) {
             match scan.object(offset)? {
                 Some(object) => {
                     let id = hash(object.kind, &object.data)?;
                     scan.ids.insert(id, offset);
-                    index.push(IndexEntry { id, offset: offset as u64, crc32 });
+                    let length = u32::try_from(length).map_err(|_| Error::Limit("entry size".into()))?;
+                    records.push(Record::new(&id, offset as u64, length, Attributes::new(object.kind, None)));
                 }
-                None => left.push((offset, crc32)),
+                None => left.push((offset, length)),
             }
         }
         if left.len() == before {
@@ -74,7 +80,7 @@ pub(super) fn index_of_pack(bytes: &Bytes, limit: u64) -> Result<(Vec<u8>, usize
         }
         entries = left;
     }
-    Ok((encode_index(&mut index, &checksum)?, offset + TRAILER))
+    Ok(ScannedPack { records, checksum, length: offset + TRAILER })
 }
 
 struct PackScan<'a> {

@@ -3,7 +3,7 @@
 use super::{
     leftovers::Leftovers,
     maker::Maker,
-    pack_index::{index_anew, usable_index},
+    pack_index::{NewIndex, index_anew, usable_index},
     report::{Outcome, Outcome::*, Report},
     salvage::LostUpdate,
     sources::CloneSource,
@@ -19,7 +19,7 @@ use crate::{
         fetch,
         pack::AdoptedPack,
     },
-    pack::{WholeEntry, check_object, encode_pack},
+    pack::{PackedObject, WholeEntry, check_object, encode_pack},
 };
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -92,6 +92,8 @@ pub(super) fn repair(
 
 struct BadPack {
     pack: Rc<AdoptedPack>,
+    /// The pack with its damaged index, when another one is used meanwhile.
+    original: Option<Rc<AdoptedPack>>,
     /// The objects whose entries in it cannot be read.
     objects: BTreeSet<ObjectId>,
 }
@@ -124,7 +126,7 @@ impl RepositoryRepair<'_, '_, '_> {
     fn indexes(&mut self) -> Result<(), Error> {
         let packs = self.state.borrow().packs.clone();
         for (number, pack) in packs.into_iter().enumerate() {
-            let (Err(error), Some(place)) = (pack.len(), pack.place()) else { continue };
+            let (Err(error), Some(place)) = (pack.check_pages(), pack.place()) else { continue };
             let title = format!("the index of the pack at byte {}", place.extent.offset());
             let disk = &self.core.disk;
             if let Some(index) = index_anew(disk, &place, self.core.options.max_object_size) {
@@ -137,13 +139,17 @@ impl RepositoryRepair<'_, '_, '_> {
                 continue;
             }
             let usable = usable_index(disk, &place);
-            let usable = usable.and_then(|index| {
-                AdoptedPack::on_device_with_index(disk.clone(), place, index).map(Rc::new).ok()
+            let usable = usable.map(|NewIndex { bytes, checksum }| {
+                Rc::new(AdoptedPack::on_device_with_index(disk.clone(), place, bytes, checksum))
             });
             match usable {
                 Some(usable) => {
                     self.state.borrow_mut().packs[number] = usable.clone();
-                    self.bad_packs.push(BadPack { pack: usable, objects: BTreeSet::new() });
+                    self.bad_packs.push(BadPack {
+                        pack: usable,
+                        original: Some(pack),
+                        objects: BTreeSet::new(),
+                    });
                 }
                 None => self.report.repository(Lost, &self.name, format!("{title}: {error}")),
             }
@@ -170,6 +176,7 @@ impl RepositoryRepair<'_, '_, '_> {
             let Ok(positions) = pack.positions() else { continue };
             let mut bad = BTreeSet::new();
             for position in positions {
+                let position = position?;
                 let id = pack.id(position)?;
                 if check_pack_entry(&pack, position, &id, &self.resolver).is_err() {
                     bad.insert(id);
@@ -178,7 +185,7 @@ impl RepositoryRepair<'_, '_, '_> {
             if let Some(known) = self.bad_packs.iter_mut().find(|known| Rc::ptr_eq(&known.pack, &pack)) {
                 known.objects = bad;
             } else if !bad.is_empty() || check_pack_frame(&pack).is_err() {
-                self.bad_packs.push(BadPack { pack, objects: bad });
+                self.bad_packs.push(BadPack { pack, original: None, objects: bad });
             }
         }
         Ok(())
@@ -332,12 +339,12 @@ impl RepositoryRepair<'_, '_, '_> {
 
     /// Whether all of the history is known, so that what it does not reach is not needed.
     fn knows_all(&self) -> bool {
-        self.blocked.is_empty() && self.bad_packs.iter().all(|pack| pack.pack.len().is_ok())
+        self.blocked.is_empty() && self.state.borrow().packs.iter().all(|pack| pack.check_pages().is_ok())
     }
 
     /// Writes packs anew whose objects are all there again; of others, stores what can be made.
     fn rewrite_packs(&mut self) -> Result<(), Error> {
-        for BadPack { pack, objects } in std::mem::take(&mut self.bad_packs) {
+        for BadPack { pack, original, objects } in std::mem::take(&mut self.bad_packs) {
             let knows_all = self.blocked.is_empty();
             let lost: BTreeSet<ObjectId> =
                 objects.iter().filter(|id| self.maker.make(id).is_err()).copied().collect();
@@ -350,12 +357,34 @@ impl RepositoryRepair<'_, '_, '_> {
                         self.store(*id, &object, "from its entry in the damaged pack")?;
                     }
                 }
+                if let Some(original) = original {
+                    self.put_back(&pack, original)?;
+                }
                 for id in &lost {
                     self.report_lost(id);
                 }
                 continue;
             }
             self.rewrite_pack(&pack, &objects, &lost)?;
+        }
+        Ok(())
+    }
+
+    /// Has a pack with its damaged index again, and stores what that does not find.
+    fn put_back(&mut self, usable: &Rc<AdoptedPack>, original: Rc<AdoptedPack>) -> Result<(), Error> {
+        for position in usable.positions()? {
+            let id = usable.id(position?)?;
+            if matches!(original.find(&id), Ok(Some(_))) || self.is_logged_copy_good(&id) {
+                continue;
+            }
+            if let Ok(object) = self.maker.make(&id) {
+                self.store(id, &object, "from a pack whose index is damaged")?;
+            }
+        }
+        for pack in &mut self.state.borrow_mut().packs {
+            if Rc::ptr_eq(pack, usable) {
+                *pack = original.clone();
+            }
         }
         Ok(())
     }
@@ -368,6 +397,7 @@ impl RepositoryRepair<'_, '_, '_> {
     ) -> Result<(), Error> {
         let mut entries = Vec::new();
         for position in old.positions()? {
+            let position = position?;
             let id = old.id(position)?;
             if lost.contains(&id) {
                 continue;
@@ -384,17 +414,17 @@ impl RepositoryRepair<'_, '_, '_> {
                 let zlib = bytes.slice(header.length.min(bytes.len())..);
                 whole = Some(WholeEntry { content, inflated_size: header.inflated_size, zlib });
             }
-            entries.push((id, whole));
+            // The index may be damaged too: the object itself tells its kind.
+            let kind = self.maker.make(&id).map_err(Error::NoObject)?.kind;
+            entries.push(PackedObject { id, attributes: Attributes::new(kind, None), entry: whole });
         }
         let count = entries.len();
         let offset = old.place().map_or(0, |place| place.extent.offset());
         if count > 0 {
-            let (pack, index) = encode_pack(entries, &|id| self.maker.make(id).map_err(Error::NoObject))?;
-            self.core.store_again(
-                self.state,
-                Vec::new(),
-                vec![PackToStore { pack: pack.into(), index: index.into() }],
-            )?;
+            let make = |id: &ObjectId| self.maker.make(id).map_err(Error::NoObject);
+            let (pack, index, index_checksum) = encode_pack(entries, &make)?;
+            let pack = PackToStore { pack: pack.into(), index: index.into(), index_checksum };
+            self.core.store_again(self.state, Vec::new(), vec![pack])?;
             self.flush()?;
         }
         self.state.borrow_mut().packs.retain(|pack| !Rc::ptr_eq(pack, old));
