@@ -12,6 +12,7 @@ pub mod linux;
 pub mod namespace;
 mod process;
 pub mod python;
+pub mod qemu;
 mod relay;
 pub mod server;
 pub mod target;

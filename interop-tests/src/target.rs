@@ -4,6 +4,7 @@ use crate::{
     hvt::{self, NestedGuest},
     image::image,
     namespace::{GUEST, Namespace},
+    qemu::{Machine, qemu},
     relay::Relay,
     server::program,
 };
@@ -11,7 +12,7 @@ use std::{
     env,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
 };
 
 /// The variable that chooses: `hosted` (also when it is not set), `spt`, `hvt` or `virtio`.
@@ -63,7 +64,7 @@ impl Target {
                 command.arg(format!("--ipv4={GUEST}/24")).args(["--ipv6=off", "--hostname=localhost"]);
                 Some(command)
             }
-            Self::Virtio { port } => Some(qemu(device, *port, "max", "--hostname=localhost")),
+            Self::Virtio { port } => Some(qemu(Machine::Pc, device, *port, "max", "--hostname=localhost")),
         }
     }
 
@@ -102,21 +103,5 @@ pub fn tender(target: &str, namespace: &Namespace, device: &Path, memory: u32) -
     let mut command = namespace.command(program().to_str().unwrap());
     command.args(["run", target]).arg(image(target));
     command.arg("--block").arg(device).args(["--net", "tap0", "--memory", &memory.to_string(), "--"]);
-    command
-}
-
-/// QEMU with 128 MiB, whose guest has these options; `port` of loopback leads to its port 443.
-pub fn qemu(device: &Path, port: u16, processor: &str, options: &str) -> Command {
-    let mut command = Command::new("qemu-system-x86_64");
-    command
-        .args(["-accel", "tcg", "-cpu", processor, "-m", "128", "-display", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-nodefaults", "-device", "isa-debug-exit,iobase=0x501,iosize=2"])
-        .arg("-kernel")
-        .arg(image("virtio"))
-        .args(["-append", options])
-        .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:443")])
-        .args(["-device", "virtio-net-pci,netdev=net", "-device", "virtio-blk-pci,drive=disk"])
-        .args(["-drive", &format!("file={},if=none,id=disk,format=raw", device.display())])
-        .stdin(Stdio::null());
     command
 }

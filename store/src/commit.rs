@@ -3,6 +3,7 @@
 use crate::{
     Error, ReferenceUpdate,
     core::{Core, Purpose, RepositoryState, State, Submitted},
+    extent_writer::WrittenExtent,
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
@@ -27,11 +28,16 @@ pub(crate) struct EncodedObject {
 }
 
 /// A pack as it is going to be stored.
-pub(crate) struct PackToStore {
-    pub(crate) pack: Bytes,
-    pub(crate) index: Bytes,
-    /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
-    pub(crate) index_checksum: u64,
+pub(crate) enum PackToStore {
+    /// In memory.
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+        /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
+        index_checksum: u64,
+    },
+    /// On the device already, in an extent that becomes that of the pack.
+    Written { extent: WrittenExtent, adopted: Rc<AdoptedPack>, place: PackPlace },
 }
 
 /// What a transaction is made of.
@@ -77,12 +83,42 @@ impl Core {
         })
     }
 
+    /// Stores objects and packs anew whose copies on the device are damaged: the new copies count from now
+    /// on. That is durable with the next checkpoint. It may use the reserve for deletions.
+    pub(crate) fn store_again(
+        &self,
+        repository: &Rc<RefCell<RepositoryState>>,
+        objects: Vec<EncodedObject>,
+        packs: Vec<PackToStore>,
+    ) -> Result<(), Error> {
+        self.advance();
+        let state = &mut *self.state.borrow_mut();
+        state.check_writable()?;
+        let submission = Submission { objects, packs, updates: Vec::new() };
+        let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
+        for object in &submission.objects {
+            repository.borrow_mut().index.remove(&object.id);
+        }
+        self.append(state, repository, submission, allocation).map(drop).inspect_err(|error| {
+            state.failure.get_or_insert(error.clone());
+        })
+    }
+
     /// Finds room for everything, or changes nothing.
     fn allocate_for(&self, state: &mut State, submission: &Submission) -> Result<Allocation, Error> {
         let total: usize = submission.objects.iter().map(|object| object.entry.len()).sum();
         let has_blob = submission.objects.iter().any(|object| object.attributes.kind() == Kind::Blob);
         let small = !has_blob && submission.packs.is_empty() && total <= SMALL;
         let purpose = if small { Purpose::Deletion } else { Purpose::Data };
+        self.allocate_with(state, submission, purpose)
+    }
+
+    fn allocate_with(
+        &self,
+        state: &mut State,
+        submission: &Submission,
+        purpose: Purpose,
+    ) -> Result<Allocation, Error> {
         for _ in 0..3 {
             let reserve = state.reserve(self.capacity, purpose);
             if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {
@@ -127,13 +163,23 @@ impl Core {
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
         }
-        for PackToStore { pack, index, index_checksum } in submission.packs {
-            let place = pack_place(next_extent()?, &pack, &index, index_checksum, self.disk.block_size);
-            self.disk.write(place.extent.offset(), &pack)?;
-            self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+        for pack in submission.packs {
+            let (adopted, place) = match pack {
+                PackToStore::Memory { pack, index, index_checksum } => {
+                    let block_size = self.disk.block_size;
+                    let place = pack_place(next_extent()?, &pack, &index, index_checksum, block_size);
+                    self.disk.write(place.extent.offset(), &pack)?;
+                    self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+                    (Rc::new(AdoptedPack::on_device(self.disk.clone(), place)), place)
+                }
+                PackToStore::Written { extent, adopted, place } => {
+                    extent.keep();
+                    (adopted, place)
+                }
+            };
             state.extents_unflushed = true;
             state.log.append(&Operation::Pack(place).encode(), &mut spare);
-            target.packs.push(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)));
+            target.packs.push(adopted);
         }
         state.submitted += 1;
         let number = state.submitted;
@@ -184,10 +230,12 @@ fn try_allocate(
     let segments = state.log.segments_needed(sizes);
     let large = submission.objects.iter().filter(|object| is_large(&object.entry));
     let large = large.map(|object| object.entry.len() as u64);
-    let packs = submission
-        .packs
-        .iter()
-        .map(|pack| (pack.pack.len() as u64).next_multiple_of(block_size.into()) + pack.index.len() as u64);
+    let packs = submission.packs.iter().filter_map(|pack| match pack {
+        PackToStore::Memory { pack, index, .. } => {
+            Some((pack.len() as u64).next_multiple_of(block_size.into()) + index.len() as u64)
+        }
+        PackToStore::Written { .. } => None,
+    });
     let counts = large.chain(packs).map(|length| Extent::count_for(length).ok_or(Error::DeviceFull));
     let counts = counts.collect::<Result<Vec<u32>, _>>()?;
     let mut taken = Vec::new();

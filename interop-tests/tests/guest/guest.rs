@@ -70,6 +70,11 @@ impl Guest {
         (status, said)
     }
 
+    /// The process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it in the middle of whatever it does.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();

@@ -26,7 +26,13 @@ impl ObjectIndex {
         if let Some(record) = self.recent.get(&key) {
             return Some(*record);
         }
-        let at = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)).ok()?;
+        // The first bytes nearly always tell, and compare as a number.
+        let (start, end) = halves(&key);
+        let order = |record: &Record| {
+            let (record_start, record_end) = halves(record.id_bytes());
+            record_start.cmp(&start).then_with(|| record_end.cmp(end))
+        };
+        let at = self.sorted.binary_search_by(order).ok()?;
         self.sorted.get(at).copied()
     }
 
@@ -42,6 +48,15 @@ impl ObjectIndex {
         self.recent.insert(*record.id_bytes(), record);
         if self.recent.len() > MIN_RECENT.max(self.sorted.len() / 8) {
             self.merge();
+        }
+    }
+
+    /// Forgets an object, to be stored anew or to be found in a pack.
+    pub(crate) fn remove(&mut self, id: &oid) {
+        let Ok(key) = <[u8; 20]>::try_from(id.as_bytes()) else { return };
+        self.recent.remove(&key);
+        if let Ok(at) = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)) {
+            self.sorted.remove(at);
         }
     }
 
@@ -78,6 +93,12 @@ impl ObjectIndex {
     }
 }
 
+/// The first 8 bytes of an id as a number that sorts as they do, and the others.
+fn halves(id: &[u8; 20]) -> (u64, &[u8]) {
+    let (start, end) = id.split_at(8);
+    (start.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +127,12 @@ mod tests {
         assert_eq!(index.iter().count(), 20_000);
         assert!(index.sorted().is_sorted_by(|a, b| a.id_bytes() < b.id_bytes()));
         assert_eq!(index.sorted().len(), 20_000);
+        // One that is sorted already, and one that is not yet.
+        index.insert(record(20_002));
+        for number in [7, 20_002] {
+            index.remove(&record(number).id());
+            assert_eq!(index.get(&record(number).id()), None);
+        }
+        assert_eq!(index.sorted().len(), 19_999);
     }
 }
