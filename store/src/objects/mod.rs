@@ -2,8 +2,10 @@
 
 pub(crate) mod cache;
 pub(crate) mod delta;
+pub(crate) mod delta_search;
 pub(crate) mod entry;
 pub(crate) mod fetch;
 pub(crate) mod index;
 pub(crate) mod pack;
+pub(crate) mod similarity;
 pub(crate) mod zlib;

@@ -32,6 +32,18 @@ struct PackIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackPosition(u32);
 
+impl PackPosition {
+    /// The position of this number, from 0 on.
+    pub(crate) fn from_number(number: usize) -> Self {
+        Self(number as u32)
+    }
+
+    /// Its number.
+    pub(crate) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {

@@ -1,6 +1,6 @@
 //! Whether all objects that pushed objects refer to exist.
 
-use crate::{Error, Repository};
+use crate::{Error, Pin, Repository};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::collections::{HashMap, hash_map::Entry};
@@ -16,6 +16,8 @@ const REMEMBERED: usize = 1 << 20;
 /// a walk.
 pub(crate) struct LinkCheck<'a> {
     repository: &'a Repository,
+    /// Holds them: no reference may reach them.
+    pin: Pin,
     /// Objects of the repository that pushed objects refer to.
     present: HashMap<ObjectId, Kind>,
     /// Objects that must come with the pack.
@@ -35,7 +37,13 @@ fn wrong_kind(id: &ObjectId, actual: Kind, wanted: Kind) -> Error {
 impl<'a> LinkCheck<'a> {
     /// Prepares for the links of `pushed` objects.
     pub(crate) fn new(repository: &'a Repository, pushed: u32) -> Self {
-        Self { repository, present: HashMap::new(), needed: HashMap::new(), pushed: pushed as usize }
+        Self {
+            pin: repository.pin(),
+            repository,
+            present: HashMap::new(),
+            needed: HashMap::new(),
+            pushed: pushed as usize,
+        }
     }
 
     /// Adds a link.
@@ -46,7 +54,9 @@ impl<'a> LinkCheck<'a> {
                 let known = self.repository.header(&id)?.kind;
                 if self.present.len() == REMEMBERED {
                     self.present.clear();
+                    self.pin.add_everything();
                 }
+                self.pin.add(id);
                 self.present.insert(id, known);
                 Some(known)
             }
@@ -86,8 +96,8 @@ impl<'a> LinkCheck<'a> {
         Ok(())
     }
 
-    /// Checks again that what the repository had is still there, right before the pack is adopted:
-    /// unreachable objects may have been collected meanwhile.
+    /// Checks again that what the repository had is still there, right before the pack is adopted: the pin
+    /// has held it against collection, but the repository may have been removed.
     pub(crate) fn still_present(&self) -> Result<(), Error> {
         match self.present.keys().find(|id| !self.repository.contains(id)) {
             Some(id) => Err(missing(id)),
