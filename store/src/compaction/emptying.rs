@@ -4,7 +4,7 @@
 //! of a repository that is too small for a pack moves to the end of the log.
 
 use super::{
-    Compacted,
+    Compacted, note_failure,
     policy::{self, Effort, MIN_PACK},
     rewriting::Rewriting,
 };
@@ -95,8 +95,8 @@ pub(super) async fn empty_segments(
             _ => rewriting.move_on(&ranges).await,
         };
         match result {
-            Err(Error::NoRepository(_)) => {}
-            other => other?,
+            Ok(()) => {}
+            Err(error) => note_failure(core, repository, error, done)?,
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ pub(crate) use policy::RepositoryCompaction;
 
 use crate::{
     Error, Pace, Store,
-    core::{Core, RepositoryState, State},
+    core::{Core, RepositoryState},
 };
 use policy::Effort;
 use rewriting::Rewriting;
@@ -127,8 +127,9 @@ impl Store {
             let effort = poll_fn(|context| core.state.borrow_mut().compaction.poll(context)).await;
             // With other errors there is no room now, or another compaction is under way; there will be another
             // occasion.
-            if let Err(error @ Error::Device(_)) = compact(core, effort).await {
-                return error;
+            let result = compact(core, effort).await;
+            if let (Err(_), Some(error)) = (result, &core.state.borrow().failure) {
+                return error.clone();
             }
         }
     }
@@ -156,32 +157,15 @@ async fn compact(core: &Rc<Core>, effort: Effort) -> Result<Compacted, Error> {
             continue;
         }
         let result = Rewriting { core, repository, pace: &pace, effort, done: &mut done }.run().await;
-        match result {
-            Ok(()) => {}
-            Err(error @ Error::Device(_)) => {
-                fail(core, &error);
-                return Err(error);
-            }
-            Err(_) if repository.borrow().removed => {}
+        match result.map_or_else(|error| note_failure(core, repository, error, &mut done), Ok) {
             Err(Error::DeviceFull) => full = Some(Error::DeviceFull),
-            // Everything is in use, or more came to be than fits into a transaction: another time.
-            Err(Error::Limit(_)) => {}
-            Err(error) => {
-                set_aside(core, repository, &error);
-                done.set_aside += 1;
-            }
+            other => other?,
         }
-        repository.borrow_mut().journal = None;
         pace.spend(1 << 16).await;
     }
     match emptying::empty_segments(core, &pace, effort, &mut done).await {
-        Ok(()) => {}
-        Err(error @ Error::Device(_)) => {
-            fail(core, &error);
-            return Err(error);
-        }
         Err(Error::DeviceFull) => full = Some(Error::DeviceFull),
-        Err(_) => {}
+        other => other?,
     }
     let growth = {
         let state = core.state.borrow();
@@ -211,16 +195,29 @@ async fn free_space(core: &Rc<Core>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A repository that cannot be read whole is left as it is, for whoever may save it.
-fn set_aside(core: &Core, repository: &RefCell<RepositoryState>, error: &Error) {
-    let mut repository = repository.borrow_mut();
-    let notice = format!("repository {} is not compacted: {error}", repository.name);
-    repository.compaction.set_aside(notice.clone());
-    core.state.borrow_mut().notices.push(notice);
-}
-
-/// The device failed while a pack was written: the store takes no more writes.
-fn fail(core: &Core, error: &Error) {
-    let state: &mut State = &mut core.state.borrow_mut();
-    crate::group_commit::fail(state, error.clone());
+/// What becomes of a repository that could not be compacted. Gives the error when the others cannot be either.
+fn note_failure(
+    core: &Core,
+    repository: &RefCell<RepositoryState>,
+    error: Error,
+    done: &mut Compacted,
+) -> Result<(), Error> {
+    if let Some(failure) = &core.state.borrow().failure {
+        return Err(failure.clone());
+    }
+    match error {
+        Error::DeviceFull => Err(error),
+        _ if repository.borrow().removed => Ok(()),
+        // Everything is in use, or more came to be than fits into a transaction: another time.
+        Error::Limit(_) => Ok(()),
+        // Something in it cannot be read: it is left as it is, for whoever may save it.
+        error => {
+            let mut repository = repository.borrow_mut();
+            let notice = format!("repository {} is not compacted: {error}", repository.name);
+            repository.compaction.set_aside(notice.clone());
+            core.state.borrow_mut().notices.push(notice);
+            done.set_aside += 1;
+            Ok(())
+        }
+    }
 }

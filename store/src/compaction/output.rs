@@ -1,10 +1,14 @@
 //! Writing a pack and its index into an extent of the device, piece by piece.
 
-use super::plan::{Plan, Planned};
+use super::{
+    plan::{Plan, Planned},
+    policy::{self, Effort},
+};
 use crate::{
     Error, Pace,
-    core::{Core, Purpose, State},
+    core::{Core, State},
     format::{layout::Extent, operation::PackPlace},
+    group_commit,
 };
 use gix_hash::ObjectId;
 use sha1::{Digest, Sha1};
@@ -27,10 +31,10 @@ struct Reservation {
 }
 
 impl Reservation {
-    fn new(core: &Rc<Core>, bytes: u64) -> Result<Self, Error> {
+    fn new(core: &Rc<Core>, bytes: u64, effort: Effort) -> Result<Self, Error> {
         let mut state = core.state.borrow_mut();
         state.check_writable()?;
-        let reserve = state.reserve(core.capacity.get(), Purpose::Compaction);
+        let reserve = policy::reserve(&state, core.capacity.get(), effort);
         let extent = Extent::count_for(bytes).and_then(|count| state.space.allocate(count, reserve));
         let extent = extent.ok_or(Error::DeviceFull)?;
         state.writing.push(extent);
@@ -101,7 +105,7 @@ impl Appender {
         }
         core.state.borrow().check_writable()?;
         let (piece, _) = self.buffer.split_at(length);
-        core.disk.write(self.at, piece)?;
+        core.disk.write(self.at, piece).inspect_err(|error| fail(core, error))?;
         self.at += (length as u64).next_multiple_of(core.disk.block_size.into());
         self.unflushed += length as u64;
         self.buffer.drain(..length);
@@ -113,7 +117,8 @@ impl Appender {
 
     async fn flush(&mut self, core: &Core) -> Result<(), Error> {
         self.unflushed = 0;
-        Ok(core.disk.device.flush_async().await?)
+        let flushed = core.disk.device.flush_async().await.map_err(Error::from);
+        flushed.inspect_err(|error| fail(core, error))
     }
 }
 
@@ -131,8 +136,8 @@ impl PackOutput {
     ///
     /// # Errors
     /// [`Error::DeviceFull`].
-    pub(super) async fn begin(core: &Rc<Core>, plan: &Plan) -> Result<Self, Error> {
-        let reservation = Reservation::new(core, bytes_needed(plan, core.disk.block_size))?;
+    pub(super) async fn begin(core: &Rc<Core>, plan: &Plan, effort: Effort) -> Result<Self, Error> {
+        let reservation = Reservation::new(core, bytes_needed(plan, core.disk.block_size), effort)?;
         let extent = reservation.extent;
         let (at, end) = (extent.offset(), extent.offset() + extent.length());
         let appender = Appender { at, end, buffer: Vec::with_capacity(2 * PIECE), unflushed: 0 };
@@ -176,6 +181,11 @@ impl PackOutput {
         };
         Ok(WrittenPack { place, reservation: self.reservation })
     }
+}
+
+/// The device failed: the store takes no more writes.
+fn fail(core: &Core, error: &Error) {
+    group_commit::fail(&mut core.state.borrow_mut(), error.clone());
 }
 
 /// What a pack and its index take at most.

@@ -8,7 +8,7 @@
 //! Segments of the log of which less than half is in use are emptied: what is left in them moves on.
 
 use crate::{
-    core::{RepositoryState, State},
+    core::{Purpose, RepositoryState, State},
     format::layout::SEGMENT,
 };
 use gix_hash::ObjectId;
@@ -48,6 +48,8 @@ pub(crate) struct RepositoryCompaction {
     pub(super) examined_bytes: u64,
     /// `stranding_moves` at that time.
     pub(super) examined_moves: u64,
+    /// Bytes in the log when there was no room for a pack of them.
+    pub(super) no_room_bytes: u64,
 }
 
 /// Bytes of a repository's objects in the log that become a pack.
@@ -77,6 +79,7 @@ pub(super) fn due(repository: &RepositoryState, capacity: u64) -> bool {
 pub(super) fn packing_due(repository: &RepositoryState, capacity: u64, effort: Effort) -> bool {
     let bytes = repository.index.bytes();
     match effort {
+        Effort::Routine if bytes < repository.compaction.no_room_bytes.saturating_add(MIN_PACK) => false,
         Effort::Routine => {
             bytes >= pack_after(capacity) || repository.index.len() >= MAX_RECORDS + large(repository)
         }
@@ -138,6 +141,14 @@ pub(super) fn emptying_due(segments: u64, unused: u64, effort: Effort) -> bool {
     match effort {
         Effort::Routine => unused >= MIN_UNUSED && unused >= segments / 2,
         Effort::Room | Effort::Full => unused >= 2,
+    }
+}
+
+/// Segments that a new pack leaves free. As a matter of routine it must not take the room of new files.
+pub(super) fn reserve(state: &State, capacity: u64, effort: Effort) -> u32 {
+    match effort {
+        Effort::Routine => state.reserve(capacity, Purpose::Data).saturating_add(2),
+        Effort::Room | Effort::Full => state.reserve(capacity, Purpose::Compaction),
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Commit, Error, Objects, Pace, Repository,
     commit::EncodedObject,
-    core::{Core, Journal, Purpose, RepositoryState},
+    core::{Core, Journal, RepositoryState},
     format::{
         layout::SEGMENT,
         record::{Attributes, Record},
@@ -127,7 +127,9 @@ impl Rewriting<'_> {
             }
         }
         while policy::packing_due(&self.repository.borrow(), self.core.capacity.get(), self.effort) {
-            if self.pack_log().await? == Packed::All {
+            let packed = self.pack_log().await;
+            self.note_room(!matches!(packed, Err(Error::DeviceFull)));
+            if packed? == Packed::All {
                 break;
             }
             free_space(self.core).await?;
@@ -139,10 +141,16 @@ impl Rewriting<'_> {
         Ok(())
     }
 
+    /// Notes whether there was room for a pack, so that it is not tried again at once.
+    fn note_room(&self, found: bool) {
+        let mut state = self.repository.borrow_mut();
+        state.compaction.no_room_bytes = if found { 0 } else { state.index.bytes() };
+    }
+
     /// Bytes that one new pack can have.
     fn room(&self) -> u64 {
         let state = self.core.state.borrow();
-        let reserve = state.reserve(self.core.capacity.get(), Purpose::Compaction);
+        let reserve = policy::reserve(&state, self.core.capacity.get(), self.effort);
         let segments = state.space.largest().min(state.space.free_segments().saturating_sub(reserve));
         u64::from(segments) * SEGMENT
     }
@@ -203,7 +211,7 @@ impl Rewriting<'_> {
         let order = order.in_order(self.pace).await;
         let rewrite = Rewrite { dropped_packs: dropped_packs.clone(), ranges, ..Rewrite::default() };
         let reader = EntryReader::new(self.core, &dropped_packs);
-        let mut writer = Writer::new(self.core, self.repository, self.pace, &reader, rewrite);
+        let mut writer = Writer::new(self, &reader, rewrite);
         for (number, pack) in (0_u16..).zip(&dropped_packs) {
             for position in pack.positions()? {
                 let kind = pack.kind(position, &|id| Err(Error::NoObject(id.to_owned())))?;
@@ -296,11 +304,8 @@ impl Rewriting<'_> {
     /// Finds what no reference reaches, and writes anew, without it, what it is stored among, if that pays.
     async fn collect(&mut self) -> Result<(), Error> {
         let moment = Moment::now(self.core);
-        let moves = {
-            let mut state = self.repository.borrow_mut();
-            state.journal = Some(Journal::default());
-            state.stranding_moves
-        };
+        let moves = self.repository.borrow().stranding_moves;
+        let journaling = Journaling::begin(self.repository);
         let mut reachability = Reachability::new(self.core, self.repository)?;
         // From then on, readers see what the references have moved to.
         moment.durable(self.core).await?;
@@ -336,8 +341,7 @@ impl Rewriting<'_> {
         } else {
             return Ok(());
         }
-        drop((units, reachability));
-        self.repository.borrow_mut().journal = None;
+        drop((units, reachability, journaling));
         self.adopt(rewrite).await
     }
 
@@ -367,7 +371,7 @@ impl Rewriting<'_> {
         let reader = EntryReader::new(self.core, &packs);
         let rewrite =
             Rewrite { dropped_packs: packs.clone(), ranges: distinct(ranges), ..Rewrite::default() };
-        let mut writer = Writer::new(self.core, self.repository, self.pace, &reader, rewrite);
+        let mut writer = Writer::new(self, &reader, rewrite);
         for (number, marked) in (0_u16..).zip(&dropped_packs) {
             for position in marked.pack.positions()? {
                 if !marked.live.get(position.number()) {
@@ -423,6 +427,22 @@ impl Rewriting<'_> {
             saved += 1;
         }
         Ok(saved)
+    }
+}
+
+/// While it lives, what is added to a repository is noted.
+struct Journaling(Rc<RefCell<RepositoryState>>);
+
+impl Journaling {
+    fn begin(repository: &Rc<RefCell<RepositoryState>>) -> Self {
+        repository.borrow_mut().journal = Some(Journal::default());
+        Self(repository.clone())
+    }
+}
+
+impl Drop for Journaling {
+    fn drop(&mut self) {
+        self.0.borrow_mut().journal = None;
     }
 }
 
@@ -504,6 +524,7 @@ struct Writer<'a> {
     repository: &'a Rc<RefCell<RepositoryState>>,
     pace: &'a Pace,
     reader: &'a EntryReader<'a>,
+    effort: Effort,
     plan: Plan,
     rewrite: Rewrite,
     /// Bytes that are put into the log.
@@ -511,14 +532,9 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
-        core: &'a Rc<Core>,
-        repository: &'a Rc<RefCell<RepositoryState>>,
-        pace: &'a Pace,
-        reader: &'a EntryReader<'a>,
-        rewrite: Rewrite,
-    ) -> Self {
-        Self { core, repository, pace, reader, plan: Plan::new(), rewrite, put: 0 }
+    fn new(rewriting: &Rewriting<'a>, reader: &'a EntryReader<'a>, rewrite: Rewrite) -> Self {
+        let Rewriting { core, repository, pace, effort, .. } = *rewriting;
+        Self { core, repository, pace, reader, effort, plan: Plan::new(), rewrite, put: 0 }
     }
 
     /// Adds an object to the pack.
@@ -548,7 +564,7 @@ impl<'a> Writer<'a> {
     async fn write_pack(&mut self) -> Result<(), Error> {
         let mut plan = std::mem::replace(&mut self.plan, Plan::new());
         plan.finish(self.reader, self.pace).await?;
-        let mut output = PackOutput::begin(self.core, &plan).await?;
+        let mut output = PackOutput::begin(self.core, &plan, self.effort).await?;
         Copying::new(self.core, self.repository, self.reader, self.pace).run(&mut plan, &mut output).await?;
         self.rewrite.packs.push(output.finish(&plan, self.pace).await?);
         self.check_there()
