@@ -3,6 +3,7 @@
 use crate::{
     Error, ReferenceUpdate,
     core::{Core, Purpose, RepositoryState, State, Submitted, SubmittedUpdate},
+    extent_writer::WrittenExtent,
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
@@ -15,7 +16,6 @@ use bytes::Bytes;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// A transaction without blobs may have so many bytes and still use the reserve of a full device.
 const SMALL: usize = 64 << 10;
@@ -28,9 +28,16 @@ pub(crate) struct EncodedObject {
 }
 
 /// A pack as it is going to be stored.
-pub(crate) struct PackToStore {
-    pub(crate) pack: Bytes,
-    pub(crate) index: Bytes,
+pub(crate) enum PackToStore {
+    /// In memory.
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+        /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
+        index_checksum: u64,
+    },
+    /// On the device already, in an extent that becomes that of the pack.
+    Written { extent: WrittenExtent, adopted: Rc<AdoptedPack>, place: PackPlace },
 }
 
 /// What a transaction is made of.
@@ -132,13 +139,22 @@ impl Core {
                 journal.objects.push(id);
             }
         }
-        for PackToStore { pack, index } in submission.packs {
-            let place = pack_place(next_extent()?, &pack, &index, self.disk.block_size);
-            self.disk.write(place.extent.offset(), &pack)?;
-            self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+        for pack in submission.packs {
+            let (adopted, place) = match pack {
+                PackToStore::Memory { pack, index, index_checksum } => {
+                    let block_size = self.disk.block_size;
+                    let place = pack_place(next_extent()?, &pack, &index, index_checksum, block_size);
+                    self.disk.write(place.extent.offset(), &pack)?;
+                    self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+                    (Rc::new(AdoptedPack::on_device(self.disk.clone(), place)), place)
+                }
+                PackToStore::Written { extent, adopted, place } => {
+                    extent.keep();
+                    (adopted, place)
+                }
+            };
             state.extents_unflushed = true;
             state.log.append(&Operation::Pack(place).encode(), &mut spare);
-            let adopted = Rc::new(AdoptedPack::on_device(self.disk.clone(), place));
             target.packs.push(adopted.clone());
             if let Some(journal) = &mut target.journal {
                 journal.packs.push(adopted);
@@ -198,10 +214,12 @@ fn try_allocate(
     let segments = state.log.segments_needed(sizes);
     let large = submission.objects.iter().filter(|object| is_large(object.entry.len()));
     let large = large.map(|object| object.entry.len() as u64);
-    let packs = submission
-        .packs
-        .iter()
-        .map(|pack| (pack.pack.len() as u64).next_multiple_of(block_size.into()) + pack.index.len() as u64);
+    let packs = submission.packs.iter().filter_map(|pack| match pack {
+        PackToStore::Memory { pack, index, .. } => {
+            Some((pack.len() as u64).next_multiple_of(block_size.into()) + index.len() as u64)
+        }
+        PackToStore::Written { .. } => None,
+    });
     let counts = large.chain(packs).map(|length| Extent::count_for(length).ok_or(Error::DeviceFull));
     let counts = counts.collect::<Result<Vec<u32>, _>>()?;
     let mut taken = Vec::new();
@@ -218,13 +236,13 @@ fn try_allocate(
     Ok(Some(Allocation { segments: taken, extents }))
 }
 
-fn pack_place(extent: Extent, pack: &[u8], index: &[u8], block_size: u32) -> PackPlace {
+fn pack_place(extent: Extent, pack: &[u8], index: &[u8], index_checksum: u64, block_size: u32) -> PackPlace {
     PackPlace {
         extent,
         pack_length: pack.len() as u64,
         index_offset: (pack.len() as u64).next_multiple_of(block_size.into()),
         index_length: index.len() as u64,
-        index_checksum: xxh3_64(index),
+        index_checksum,
     }
 }
 

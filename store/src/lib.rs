@@ -13,6 +13,7 @@ mod compaction;
 mod core;
 mod disk;
 mod error;
+mod extent_writer;
 mod format;
 mod group_commit;
 mod log;

@@ -47,7 +47,7 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
             MIN_CAPACITY / SEGMENT
         )));
     }
-    let disk = Disk { device: device.clone(), block_size };
+    let disk = Disk::new(device, block_size, 0);
     // What was there must not come back if this is interrupted.
     for offset in SUPERBLOCKS {
         disk.write(offset, &[0; SUPERBLOCK_LENGTH])?;
@@ -88,7 +88,7 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 pub(crate) fn read_superblocks(
     device: &Rc<dyn BlockDevice>,
 ) -> Result<[Result<Superblock, SuperblockError>; 2], Error> {
-    let disk = Disk { device: device.clone(), block_size: device.block_size() };
+    let disk = Disk::new(device, device.block_size(), 0);
     if device.capacity() < SUPERBLOCKS[1] + SUPERBLOCK_LENGTH as u64 {
         return Err(Error::NotAStore(format!("{} bytes are too few", device.capacity())));
     }
@@ -173,7 +173,7 @@ impl Witness {
 }
 
 /// Checks that the device can hold the store of a superblock.
-fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock) -> Result<Disk, Error> {
+fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock, pages: usize) -> Result<Disk, Error> {
     if superblock.capacity > device.capacity() {
         return Err(Error::NotAStore(format!(
             "the store uses {} bytes, and the device has {} only: part of it is cut off",
@@ -188,7 +188,7 @@ fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock) -> Result<Dis
             device.block_size()
         )));
     }
-    Ok(Disk { device: device.clone(), block_size: superblock.block_size })
+    Ok(Disk::new(device, superblock.block_size, pages))
 }
 
 /// Opens the store from one superblock, writing nothing. The log must reach as far as was acknowledged.
@@ -200,7 +200,7 @@ pub(crate) fn open_from(
     options: OpenOptions,
 ) -> Result<Core, Error> {
     let Witness { acknowledged, capacity } = witness;
-    let disk = disk_for(device, superblock)?;
+    let disk = disk_for(device, superblock, options.index_cache)?;
     let seed = frame::seed(superblock.uuid);
     let mut loader = Loader::from_checkpoint(&disk, superblock, capacity)?;
     let mut reader = LogReader::new(&disk, seed, segments(capacity), superblock.log);
@@ -252,7 +252,6 @@ pub(crate) fn open_from(
         superblock_slot: slot,
         prepared: None,
         removed_since_checkpoint: loader.removed,
-        writing: Vec::new(),
         dropped_packs: Vec::new(),
         compaction: Default::default(),
         capacity_to_come: usable(device.capacity()),

@@ -69,7 +69,9 @@ impl Pin {
 
     /// Holds an object too, with all that it refers to, whether a reference reaches it or not.
     pub(crate) fn add(&self, id: ObjectId) {
-        if let Some(pinned) = self.pins.borrow_mut().live.get_mut(&self.number) {
+        if let Some(pinned) = self.pins.borrow_mut().live.get_mut(&self.number)
+            && !pinned.everything
+        {
             pinned.objects.insert(id);
         }
     }

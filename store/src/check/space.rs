@@ -32,7 +32,6 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
         let released = prepared.released().iter().filter(|extent| **extent != state.checkpoint.extent);
         uses.extend(released.map(|extent| (*extent, "what the checkpoint before needs".into())));
     }
-    uses.extend(state.writing.iter().map(|extent| (*extent, "a pack being written".into())));
     let dropped = state.dropped_packs.iter().filter_map(|pack| pack.place());
     uses.extend(dropped.map(|place| (place.extent, "a pack that is still being read".into())));
     uses.extend(state.space.kept().map(|extent| (extent, "what a checkpoint before needs".into())));

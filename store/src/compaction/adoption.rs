@@ -91,7 +91,7 @@ impl Core {
         target.packs.retain(|pack| !rewrite.dropped_packs.iter().any(|dropped| Rc::ptr_eq(pack, dropped)));
         for pack in rewrite.packs {
             target.packs.push(Rc::new(AdoptedPack::on_device(self.disk.clone(), pack.place)));
-            pack.adopted(state);
+            pack.extent.keep();
         }
         target.stranding_moves = target.stranding_moves.saturating_sub(rewrite.collected);
         state.dropped_packs.extend(rewrite.dropped_packs);

@@ -19,11 +19,10 @@ use crate::{
         entry::{EntryHeader, MAX_DELTA_CHAIN, write_header},
         fetch::{self, Fetched},
         similarity::{SketchTable, sketch},
-        zlib,
+        zlib::{self, Effort},
     },
 };
 use bytes::Bytes;
-use flate2::Crc;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use gix_pack::data::entry::Header;
@@ -130,10 +129,10 @@ impl<'a> Copying<'a> {
         let (id, kind) = (planned.id, planned.kind);
         let (header, stored) = match planned.base {
             Base::Anew => (None, None),
-            Base::None => (Some(whole(kind)), Some(self.reader.entry(&id, planned.place)?)),
+            Base::None => (Some(whole(kind)), Some(self.reader.entry(planned.place)?)),
             Base::Planned(base) => {
-                let base_distance = output.offset - plan.get(base)?.offset;
-                (Some(Header::OfsDelta { base_distance }), Some(self.reader.entry(&id, planned.place)?))
+                let base_distance = output.offset() - plan.get(base)?.offset;
+                (Some(Header::OfsDelta { base_distance }), Some(self.reader.entry(planned.place)?))
             }
         };
         let mut entry = Vec::new();
@@ -171,7 +170,7 @@ impl<'a> Copying<'a> {
                 None => {
                     depth = 0;
                     write_header(whole(kind), size as u64, &mut entry);
-                    zlib::deflate(&object.data, &mut entry);
+                    zlib::deflate(&object.data, Effort::Small, &mut entry);
                 }
             }
             self.pace.spend(4 * size as u64 + 1000).await;
@@ -179,10 +178,9 @@ impl<'a> Copying<'a> {
                 self.remember(handle, kind, depth, object.data)?;
             }
         }
-        let mut crc = Crc::new();
-        crc.update(&entry);
+        let length = u32::try_from(entry.len()).map_err(|_| Error::Limit("entry size".into()))?;
         let planned = plan.get_mut(handle)?;
-        (planned.offset, planned.crc32, planned.depth) = (output.offset, crc.sum(), depth);
+        (planned.offset, planned.length, planned.depth) = (output.offset(), length, depth);
         output.append(&entry).await
     }
 
@@ -229,7 +227,7 @@ impl<'a> Copying<'a> {
         }
         let Some((base, delta)) = best else { return Ok(None) };
         let mut stream = Vec::new();
-        zlib::deflate(&delta, &mut stream);
+        zlib::deflate(&delta, Effort::Small, &mut stream);
         let pays = plan.get(base)?.depth < MAX_BASE_DEPTH && stream.len() + BASE <= stored / 4 * 3;
         Ok(pays.then_some(FoundDelta { base, size: delta.len() as u64, stream }))
     }
@@ -240,7 +238,7 @@ impl<'a> Copying<'a> {
         let base = match indexed.iter().position(|(known, _)| *known == handle) {
             Some(at) => indexed.remove(at).map(|(_, base)| base),
             None => {
-                let stored = self.reader.entry(&planned.id, planned.place)?;
+                let stored = self.reader.entry(planned.place)?;
                 let header = EntryHeader::parse(&stored)?;
                 let (content, _) = header.inflate(&stored, self.core.options.max_object_size)?;
                 DeltaBase::new(&content).map(Rc::new)
@@ -270,7 +268,7 @@ impl<'a> Copying<'a> {
                 self.candidates.trees.push_front((handle, Tree::decode(content)?));
                 let trees = &mut self.candidates.trees;
                 while trees.len() > TREES
-                    || trees.iter().map(|(_, tree)| 2 * tree.as_bytes().len()).sum::<usize>() > TREE_MEMORY
+                    || trees.iter().map(|(_, tree)| tree.memory()).sum::<usize>() > TREE_MEMORY
                 {
                     trees.pop_back();
                 }
@@ -289,7 +287,7 @@ impl<'a> Copying<'a> {
             self.core.fetch_encoded(self.repository.borrow(), wanted)
         };
         let object = fetch::decode(id, &fetch, self.core.options.max_object_size)?;
-        self.decoded.borrow_mut().insert(*id, object.clone(), object.data.len());
+        self.decoded.borrow_mut().insert(*id, object.clone());
         Ok(object)
     }
 }
@@ -298,7 +296,7 @@ impl FoundDelta {
     /// Writes its entry, and gives its depth.
     fn encode(self, plan: &Plan, output: &PackOutput, entry: &mut Vec<u8>) -> Result<u8, Error> {
         let base = plan.get(self.base)?;
-        let base_distance = output.offset - base.offset;
+        let base_distance = output.offset() - base.offset;
         write_header(Header::OfsDelta { base_distance }, self.size, entry);
         entry.extend_from_slice(&self.stream);
         Ok(base.depth + 1)

@@ -5,12 +5,11 @@ use crate::{
     core::Core,
     format::{layout::SEGMENT, record::Record},
     objects::{
-        entry::EntryHeader,
+        entry::{EntryContent, EntryHeader},
         pack::{AdoptedPack, PackPosition},
     },
 };
 use bytes::Bytes;
-use flate2::Crc;
 use gix_hash::ObjectId;
 use std::{cell::RefCell, rc::Rc};
 
@@ -21,16 +20,23 @@ const START: u32 = 128;
 
 /// Where a copy of an object is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the log, or in an extent of its own.
-    Log { offset: u64, length: u32 },
-    /// In one of the packs that are rewritten.
-    Pack(u16, PackPosition),
+pub(super) struct Place {
+    /// On the device, or in the pack.
+    offset: u64,
+    /// Bytes of its entry.
+    pub(super) length: u32,
+    /// One of the packs that are rewritten; none for the log, or an extent of its own.
+    pub(super) pack: Option<u16>,
 }
 
 impl Place {
     pub(super) fn of(record: &Record) -> Self {
-        Self::Log { offset: record.offset(), length: record.length() }
+        Self { offset: record.offset(), length: record.length(), pack: None }
+    }
+
+    pub(super) fn in_pack(pack: u16, position: PackPosition) -> Result<Self, Error> {
+        let length = u32::try_from(position.length()).map_err(|_| Error::Limit("entry size".into()))?;
+        Ok(Self { offset: position.offset(), length, pack: Some(pack) })
     }
 }
 
@@ -47,37 +53,46 @@ impl<'a> EntryReader<'a> {
         Self { core, packs, piece: RefCell::default() }
     }
 
-    pub(super) fn pack(&self, number: u16) -> Result<&'a Rc<AdoptedPack>, Error> {
+    fn pack(&self, number: u16) -> Result<&'a Rc<AdoptedPack>, Error> {
         self.packs.get(usize::from(number)).ok_or_else(|| Error::Malformed("a pack is gone".into()))
     }
 
-    /// The whole entry. What lies in a pack must match the CRC-32 of the index; that of the log is inflated by
-    /// whoever copies it, and has a checksum in its zlib stream.
-    pub(super) fn entry(&self, id: &ObjectId, place: Place) -> Result<Bytes, Error> {
-        match place {
-            Place::Log { offset, length } => self.log(offset, length),
-            Place::Pack(number, position) => {
-                let pack = self.pack(number)?;
-                let entry = pack.entry(position)?;
-                let mut crc = Crc::new();
-                crc.update(&entry);
-                if pack.crc32(position)? == Some(crc.sum()) {
-                    return Ok(entry);
-                }
-                let reason = "its entry does not match the CRC-32 of the index".into();
-                Err(Error::Damaged { id: *id, reason })
-            }
+    /// The whole entry. It is not verified: whoever copies it inflates it, and its zlib stream has a checksum.
+    pub(super) fn entry(&self, place: Place) -> Result<Bytes, Error> {
+        match place.pack {
+            None => self.log(place.offset, place.length),
+            Some(number) => self.pack(number)?.read(place.offset, place.length.into()),
         }
     }
 
     /// The header of an entry, and the bytes that it starts with.
     pub(super) fn start(&self, place: Place) -> Result<(EntryHeader, Bytes), Error> {
-        let bytes = match place {
-            Place::Log { offset, length } => self.log(offset, length.min(START))?,
-            // Its length is not known without its index; nearly all are short.
-            Place::Pack(number, position) => self.pack(number)?.entry(position)?,
+        let length = place.length.min(START);
+        let bytes = match place.pack {
+            None => self.log(place.offset, length)?,
+            Some(number) => self.pack(number)?.read(place.offset, length.into())?,
         };
         Ok((EntryHeader::parse(&bytes)?, bytes))
+    }
+
+    /// The base of the delta that an entry is, if it is one.
+    pub(super) fn base(
+        &self,
+        id: &ObjectId,
+        place: Place,
+        header: &EntryHeader,
+    ) -> Result<Option<ObjectId>, Error> {
+        Ok(match (header.content, place.pack) {
+            (EntryContent::Whole(_), _) => None,
+            (EntryContent::ReferenceDelta(base), _) => Some(base),
+            (EntryContent::OffsetDelta(distance), Some(number)) => {
+                Some(self.pack(number)?.id_before(place.offset, distance)?)
+            }
+            (EntryContent::OffsetDelta(_), None) => {
+                let reason = "its delta's base is given by offset, outside a pack".into();
+                return Err(Error::Damaged { id: *id, reason });
+            }
+        })
     }
 
     fn log(&self, offset: u64, length: u32) -> Result<Bytes, Error> {

@@ -1,11 +1,12 @@
 //! Which objects a new pack has, and how each of them is to be encoded, before anything is written: so the
 //! room that it needs is known, and its header can be written first.
 //!
-//! Memory: 68 bytes an object, of at most [`MAX_OBJECTS`] at a time.
+//! Memory: about 120 bytes an object, of at most [`MAX_OBJECTS`] at a time.
 
 use super::entries::{EntryReader, Place};
 use crate::{
     Error, Pace,
+    format::record::{Attributes, Record},
     objects::{
         delta,
         entry::{EntryContent, MAX_ENTRY_HEADER},
@@ -15,8 +16,8 @@ use crate::{
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-/// The most objects of one new pack: 17 MiB of memory. More become several packs.
-pub(super) const MAX_OBJECTS: usize = 1 << 18;
+/// The most objects of one new pack: 16 MiB of memory. More become several packs.
+pub(super) const MAX_OBJECTS: usize = 1 << 17;
 /// The longest chain of deltas that is copied, as in `git repack`; what would be deeper is encoded anew.
 const MAX_DEPTH: u8 = 50;
 /// The depth is being computed: a chain that comes here again is a circle.
@@ -50,7 +51,8 @@ pub(super) struct Planned {
     pub(super) base: Base,
     /// Where it was written in the new pack; 0 while it was not.
     pub(super) offset: u64,
-    pub(super) crc32: u32,
+    /// Bytes of its new entry.
+    pub(super) length: u32,
 }
 
 /// The objects of a new pack, sorted by id.
@@ -79,7 +81,7 @@ impl Plan {
             sequence: self.len,
             base: Base::None,
             offset: 0,
-            crc32: 0,
+            length: 0,
         };
         if let Some(bucket) = self.buckets.get_mut(usize::from(id.first_byte())) {
             bucket.push(planned);
@@ -129,27 +131,14 @@ impl Plan {
         let planned = self.get(handle)?;
         let (id, place) = (planned.id, planned.place);
         let (header, bytes) = reader.start(place)?;
-        let base = match (header.content, place) {
-            (EntryContent::Whole(kind), _) if kind == planned.kind => None,
-            (EntryContent::Whole(kind), _) => {
-                let reason = format!("is a {kind}, and a {} in the index", planned.kind);
-                return Err(Error::Damaged { id, reason });
-            }
-            (EntryContent::ReferenceDelta(base), _) => Some(base),
-            (EntryContent::OffsetDelta(distance), Place::Pack(number, position)) => {
-                let pack = reader.pack(number)?;
-                Some(pack.id(pack.base(position, distance)?)?)
-            }
-            (EntryContent::OffsetDelta(_), Place::Log { .. }) => {
-                let reason = "its delta's base is given by offset, outside a pack".into();
-                return Err(Error::Damaged { id, reason });
-            }
-        };
-        let length = match place {
-            Place::Log { length, .. } => u64::from(length),
-            Place::Pack(..) => bytes.len() as u64,
-        };
-        self.bound += length + MAX_ENTRY_HEADER as u64;
+        if let EntryContent::Whole(kind) = header.content
+            && kind != planned.kind
+        {
+            let reason = format!("is a {kind}, and a {} in the index", planned.kind);
+            return Err(Error::Damaged { id, reason });
+        }
+        let base = reader.base(&id, place, &header)?;
+        self.bound += u64::from(place.length) + MAX_ENTRY_HEADER as u64;
         let base = match base {
             None => Base::None,
             Some(base) => self.find(&base).map_or(Base::Anew, Base::Planned),
@@ -222,17 +211,16 @@ impl Plan {
         self.order.get(place).copied()
     }
 
-    /// How many ids begin with this byte or a smaller one.
-    pub(super) fn fanout(&self) -> impl Iterator<Item = u32> + '_ {
-        self.buckets.iter().scan(0_u32, |sum, bucket| {
-            *sum += bucket.len() as u32;
-            Some(*sum)
-        })
-    }
-
-    /// The objects sorted by id, in 256 parts.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &[Planned]> {
-        self.buckets.iter().map(Vec::as_slice)
+    /// The records of the new pack, sorted by id.
+    pub(super) fn into_records(self) -> Vec<Record> {
+        let mut records = Vec::with_capacity(self.len());
+        for bucket in self.buckets {
+            records.extend(bucket.iter().map(|planned| {
+                let attributes = Attributes::new(planned.kind, None);
+                Record::new(&planned.id, planned.offset, planned.length, attributes)
+            }));
+        }
+        records
     }
 }
 

@@ -8,14 +8,14 @@
 
 use super::policy;
 use crate::{
-    Error, Object, Pace, Tree,
+    Error, Object, Pace, Repository, Tree,
     core::{Core, RepositoryState},
     format::record::Record,
     objects::{
         cache::Cache,
         entry::{EntryContent, EntryHeader},
         fetch::{self, Fetched},
-        pack::{AdoptedPack, PackPosition},
+        pack::AdoptedPack,
     },
 };
 use gix_hash::{ObjectId, oid};
@@ -77,7 +77,7 @@ enum Work {
 
 /// What has been found so far.
 pub(super) struct Reachability<'a> {
-    core: &'a Core,
+    core: &'a Rc<Core>,
     repository: &'a Rc<RefCell<RepositoryState>>,
     /// What was in the log, or in an extent of its own; sorted by id.
     pub(super) records: Vec<Record>,
@@ -95,7 +95,10 @@ pub(super) struct Reachability<'a> {
 
 impl<'a> Reachability<'a> {
     /// Notes what is stored now.
-    pub(super) fn new(core: &'a Core, repository: &'a Rc<RefCell<RepositoryState>>) -> Result<Self, Error> {
+    pub(super) fn new(
+        core: &'a Rc<Core>,
+        repository: &'a Rc<RefCell<RepositoryState>>,
+    ) -> Result<Self, Error> {
         let (records, packs) = {
             let mut state = repository.borrow_mut();
             (state.index.sorted().to_vec(), state.packs.clone())
@@ -156,7 +159,7 @@ impl<'a> Reachability<'a> {
         }
         for pack in journal.packs {
             for position in pack.positions()? {
-                self.stack.push(Work::Any(pack.id(position)?));
+                self.stack.push(Work::Any(pack.id(position?)?));
             }
         }
         self.stack.retain(|work| match work {
@@ -189,7 +192,8 @@ impl<'a> Reachability<'a> {
         if let Work::Tree(_, base) = work {
             return self.look_at_tree(&id, base);
         }
-        if let Some(Kind::Blob) = self.stored_kind(&id)? {
+        let handle = Repository::new(self.core.clone(), self.repository.clone());
+        if handle.kind(&id)? == Kind::Blob {
             return Ok(1000);
         }
         let object = self.object(&id)?;
@@ -246,7 +250,7 @@ impl<'a> Reachability<'a> {
             }
         }
         // Made of deltas, hashed, compared.
-        Ok(2 * tree.as_bytes().len() as u64 + 2000)
+        Ok(2 * tree.byte_len() as u64 + 2000)
     }
 
     /// Notes that an object is reachable; false when that was known.
@@ -291,24 +295,6 @@ impl<'a> Reachability<'a> {
         })
     }
 
-    /// The kind of an object, where it can be told without decoding it.
-    fn stored_kind(&self, id: &ObjectId) -> Result<Option<Kind>, Error> {
-        if let Some(record) = self.repository.borrow().index.get(id) {
-            return Ok(Some(record.attributes().kind()));
-        }
-        Ok(match self.find(id)? {
-            Some((pack, at)) if pack > 0 => {
-                match self.packs.get(pack - 1) {
-                    Some(marked) => Some(marked.pack.kind(PackPosition::from_number(at), &|id: &oid| {
-                        Err(Error::NoObject(id.to_owned()))
-                    })?),
-                    None => None,
-                }
-            }
-            _ => None,
-        })
-    }
-
     fn tree(&self, id: &ObjectId) -> Result<Tree, Error> {
         let object = self.object(id)?;
         if object.kind != Kind::Tree {
@@ -326,7 +312,7 @@ impl<'a> Reachability<'a> {
             self.core.fetch_encoded(self.repository.borrow(), wanted)
         };
         let object = fetch::decode(id, &fetch, self.core.options.max_object_size)?;
-        self.decoded.borrow_mut().insert(*id, object.clone(), object.data.len());
+        self.decoded.borrow_mut().insert(*id, object.clone());
         Ok(object)
     }
 }

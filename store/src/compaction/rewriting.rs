@@ -22,7 +22,7 @@ use crate::{
     },
     log::is_large,
     objects::{
-        entry::{EntryContent, EntryHeader, encode_whole, with_stream},
+        entry::{EntryHeader, encode_whole, with_stream},
         pack::AdoptedPack,
     },
 };
@@ -214,8 +214,9 @@ impl Rewriting<'_> {
         let mut writer = Writer::new(self, &reader, rewrite);
         for (number, pack) in (0_u16..).zip(&dropped_packs) {
             for position in pack.positions()? {
-                let kind = pack.kind(position, &|id| Err(Error::NoObject(id.to_owned())))?;
-                writer.add(pack.id(position)?, kind, Place::Pack(number, position)).await?;
+                let position = position?;
+                let place = Place::in_pack(number, position)?;
+                writer.add(pack.id(position)?, pack.kind(position)?, place).await?;
             }
         }
         for number in order {
@@ -270,22 +271,12 @@ impl Rewriting<'_> {
         place: Place,
         base_stays: &dyn Fn(&ObjectId) -> Result<bool, Error>,
     ) -> Result<EncodedObject, Error> {
-        let stored = reader.entry(&id, place)?;
+        let stored = reader.entry(place)?;
         let header = EntryHeader::parse(&stored)?;
         // Its checksum is compared here.
         let damaged = |error: Error| Error::Damaged { id, reason: error.to_string() };
         let (_, length) = header.inflate(&stored, self.core.options.max_object_size).map_err(damaged)?;
-        let base = match (header.content, place) {
-            (EntryContent::Whole(_), _) => None,
-            (EntryContent::ReferenceDelta(base), _) => Some(base),
-            (EntryContent::OffsetDelta(distance), Place::Pack(number, position)) => {
-                let pack = reader.pack(number)?;
-                Some(pack.id(pack.base(position, distance)?)?)
-            }
-            (EntryContent::OffsetDelta(_), Place::Log { .. }) => {
-                return Err(damaged(Error::Malformed("an offset outside a pack".into())));
-            }
-        };
+        let base = reader.base(&id, place, &header)?;
         let stream = header.stream(&stored).get(..length).unwrap_or_default();
         let entry = match base {
             Some(base) if !base_stays(&base)? => {
@@ -374,12 +365,12 @@ impl Rewriting<'_> {
         let mut writer = Writer::new(self, &reader, rewrite);
         for (number, marked) in (0_u16..).zip(&dropped_packs) {
             for position in marked.pack.positions()? {
+                let position = position?;
                 if !marked.live.get(position.number()) {
                     continue;
                 }
-                let id = marked.pack.id(position)?;
-                let kind = marked.pack.kind(position, &|id| Err(Error::NoObject(id.to_owned())))?;
-                let place = Place::Pack(number, position);
+                let (id, kind) = (marked.pack.id(position)?, marked.pack.kind(position)?);
+                let place = Place::in_pack(number, position)?;
                 if units.into_log {
                     // A copy of the base in the log may be a delta on this one.
                     let stays =
@@ -566,7 +557,7 @@ impl<'a> Writer<'a> {
         plan.finish(self.reader, self.pace).await?;
         let mut output = PackOutput::begin(self.core, &plan, self.effort).await?;
         Copying::new(self.core, self.repository, self.reader, self.pace).run(&mut plan, &mut output).await?;
-        self.rewrite.packs.push(output.finish(&plan, self.pace).await?);
+        self.rewrite.packs.push(output.finish(plan, self.pace).await?);
         self.check_there()
     }
 

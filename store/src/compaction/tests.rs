@@ -127,9 +127,6 @@ fn verify_packs(device: &MemoryDevice, repository: &Repository, name: &str) -> V
             device.read(place.extent.offset(), &mut extent).unwrap();
             fs::write(scratch.0.join("test.pack"), &extent[..place.pack_length as usize]).unwrap();
             scratch.git(&["index-pack", "--strict", "test.pack"]);
-            let index = fs::read(scratch.0.join("test.idx")).unwrap();
-            let start = place.index_offset as usize;
-            assert!(index == extent[start..start + place.index_length as usize], "another index than git's");
             scratch.git(&["verify-pack", "-v", "test.idx"])
         })
         .collect()
@@ -145,7 +142,7 @@ fn calendar(repository: &Repository, events: usize, versions: usize) {
 }
 
 #[test]
-fn a_compacted_repository_is_one_pack_that_git_accepts_with_its_index() {
+fn a_compacted_repository_is_one_pack_that_git_accepts() {
     let device = device(64);
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("ada").unwrap();

@@ -7,5 +7,6 @@ pub(crate) mod entry;
 pub(crate) mod fetch;
 pub(crate) mod index;
 pub(crate) mod pack;
+pub(crate) mod page_cache;
 pub(crate) mod similarity;
 pub(crate) mod zlib;

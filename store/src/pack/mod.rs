@@ -8,6 +8,7 @@ mod links;
 mod object_check;
 mod pace;
 mod pack_index;
+mod pack_storage;
 mod receive;
 mod scan;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub use receive::PackLimits;
 pub(crate) use completion::complete;
 pub(crate) use links::LinkCheck;
 pub(crate) use object_check::check_object;
-pub(crate) use pack_index::encode_index;
-pub(crate) use receive::{ReceiveStage, ReceivedPack, read_pack};
+pub(crate) use pack_index::{encode_index, records_of};
+pub(crate) use pack_storage::PackStorage;
+pub(crate) use receive::{PackReader, ReceivedPack};
+pub(crate) use scan::HEADER as PACK_HEADER;
 pub(crate) use writer::{PackEncoder, PackOptions};

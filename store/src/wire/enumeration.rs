@@ -82,7 +82,7 @@ pub(crate) async fn enumerate(
     for want in &selection.wants {
         let mut id = *want;
         loop {
-            let object_kind = repository.header(&id)?.kind;
+            let object_kind = repository.kind(&id)?;
             match object_kind {
                 Kind::Commit => wanted.push(id),
                 Kind::Tag => {
@@ -192,7 +192,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            self.pace.spend(tree.as_bytes().len() as u64 / 4 + 500).await;
+            self.pace.spend(tree.byte_len() as u64 / 4 + 500).await;
             for (mode, id, name) in changed {
                 if mode.is_commit() || self.seen.contains(&id) {
                     continue;

@@ -3,4 +3,5 @@
 
 mod concurrent_pushes;
 mod hostile_requests;
+mod large_pushes;
 mod repositories;
