@@ -17,6 +17,7 @@ Kalends serves calendars (CalDAV) and their history (git) from one block device.
 
 Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
+       kalends compact DEVICE
        kalends export DEVICE DIRECTORY
        kalends image create|add-user|set-password|import|export|inspect DEVICE ...
        kalends passwd
@@ -26,6 +27,8 @@ Usage: kalends [serve] [OPTIONS]
   serve    serves the calendars and repositories of a device
   fsck     checks a device that is not being served, down to the last object, and writes nothing;
            exit status 0: clean, 1: damaged, 2: it cannot be checked
+  compact  makes such a device small: packs what is in its log, and removes what no branch or tag reaches;
+           a server does so by itself, as far as it pays
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
   image    prepares such a device, or tells about it:
              create DEVICE [--size SIZE] [--user NAME] [--password-file FILE] [--hostname NAME]
@@ -72,6 +75,10 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
     /// Check a device.
     Fsck {
+        device: PathBuf,
+    },
+    /// Compact a device.
+    Compact {
         device: PathBuf,
     },
     /// Write the repositories of a device as bare git repositories.
@@ -149,7 +156,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 }
                 return Err("image takes its options after it".into());
             }
-            Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
+            Arg::Value(name)
+                if !named && matches!(name.to_str(), Some("fsck" | "compact" | "export" | "passwd")) =>
+            {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
                     return offline(&name.to_string_lossy(), &mut parser);
                 }
@@ -217,11 +226,13 @@ fn offline(command: &str, parser: &mut Parser) -> Result<Command, String> {
     }
     match (command, places.as_slice()) {
         ("fsck", [device]) => Ok(Command::Fsck { device: device.clone() }),
+        ("compact", [device]) => Ok(Command::Compact { device: device.clone() }),
         ("export", [device, directory]) => {
             Ok(Command::Export { device: device.clone(), directory: directory.clone() })
         }
         ("passwd", []) => Ok(Command::Passwd),
         ("fsck", _) => Err("usage: kalends fsck DEVICE".into()),
+        ("compact", _) => Err("usage: kalends compact DEVICE".into()),
         ("export", _) => Err("usage: kalends export DEVICE DIRECTORY".into()),
         _ => Err("usage: kalends passwd (it asks for the password)".into()),
     }
