@@ -157,9 +157,9 @@ pub(crate) fn open(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<
 pub(crate) struct Witness {
     /// The number of the first frame that may not have been acknowledged: all before it were durable when
     /// the newest superblock was written.
-    acknowledged: u64,
+    pub(crate) acknowledged: u64,
     /// Bytes of the device that are used: what a device has grown by is not before both name it.
-    capacity: u64,
+    pub(crate) capacity: u64,
 }
 
 impl Witness {
@@ -173,7 +173,11 @@ impl Witness {
 }
 
 /// Checks that the device can hold the store of a superblock.
-fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock, pages: usize) -> Result<Disk, Error> {
+pub(crate) fn disk_for(
+    device: &Rc<dyn BlockDevice>,
+    superblock: &Superblock,
+    pages: usize,
+) -> Result<Disk, Error> {
     if superblock.capacity > device.capacity() {
         return Err(Error::NotAStore(format!(
             "the store uses {} bytes, and the device has {} only: part of it is cut off",
@@ -222,6 +226,20 @@ pub(crate) fn open_from(
             u64::from(position.segment) * SEGMENT + u64::from(position.offset)
         )));
     }
+    finish(loader, slot, superblock, position, bytes, options)
+}
+
+/// The store in the state of a loader. Its log goes on at `position`, and has `bytes` since the checkpoint.
+pub(crate) fn finish(
+    mut loader: Loader<'_>,
+    slot: usize,
+    superblock: &Superblock,
+    position: LogPosition,
+    bytes: u64,
+    options: OpenOptions,
+) -> Result<Core, Error> {
+    let seed = frame::seed(superblock.uuid);
+    let (disk, capacity) = (loader.disk.clone(), loader.capacity);
     let space = loader.space(superblock, position)?;
     let mut notices = Vec::new();
     let (secrets, secrets_generation, secrets_slot) =
@@ -254,8 +272,8 @@ pub(crate) fn open_from(
         removed_since_checkpoint: loader.removed,
         dropped_packs: Vec::new(),
         compaction: Default::default(),
-        capacity_to_come: usable(device.capacity()),
-        capacity_named: superblock.capacity >= usable(device.capacity()),
+        capacity_to_come: usable(disk.device.capacity()),
+        capacity_named: superblock.capacity >= usable(disk.device.capacity()),
         checkpoint_due: options.checkpoint_after.max(4 * superblock.checkpoint.length),
         failure: None,
         notices,
@@ -318,25 +336,28 @@ fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secret
 }
 
 /// Builds the state from a checkpoint and the log after it.
-struct Loader<'a> {
+pub(crate) struct Loader<'a> {
     disk: &'a Disk,
-    capacity: u64,
-    repositories: BTreeMap<u32, RepositoryState>,
-    next_repository: u32,
-    data_segments: BTreeSet<u32>,
+    pub(crate) capacity: u64,
+    pub(crate) repositories: BTreeMap<u32, RepositoryState>,
+    pub(crate) next_repository: u32,
+    pub(crate) data_segments: BTreeSet<u32>,
     /// Extents that only the previous checkpoint needs.
-    retained: Vec<Extent>,
+    pub(crate) retained: Vec<Extent>,
     /// Extents given up since the checkpoint.
-    released: Vec<Extent>,
+    pub(crate) released: Vec<Extent>,
     /// Operations of a transaction whose end has not come yet.
-    pending: Vec<Change>,
-    current: Option<u32>,
+    pub(crate) pending: Vec<Change>,
+    pub(crate) current: Option<u32>,
     session: Option<u64>,
+    /// Whether parts of the log are lost, so that what it takes for granted may be missing.
+    pub(crate) lossy: bool,
     /// Whether a repository was removed since the checkpoint.
     removed: bool,
 }
 
-enum Change {
+/// What an operation of the log changes.
+pub(crate) enum Change {
     Create(u32, String),
     Remove(u32),
     Object(u32, Record),
@@ -349,7 +370,11 @@ enum Change {
 }
 
 impl<'a> Loader<'a> {
-    fn from_checkpoint(disk: &'a Disk, superblock: &Superblock, capacity: u64) -> Result<Self, Error> {
+    pub(crate) fn from_checkpoint(
+        disk: &'a Disk,
+        superblock: &Superblock,
+        capacity: u64,
+    ) -> Result<Self, Error> {
         let place = superblock.checkpoint;
         let damaged = |what: String| Error::DamagedStore(format!("the checkpoint {what}"));
         let length = usize::try_from(place.length).map_err(|_| damaged("is too large".into()))?;
@@ -369,6 +394,7 @@ impl<'a> Loader<'a> {
             pending: Vec::new(),
             current: None,
             session: None,
+            lossy: false,
             removed: false,
         };
         for image in checkpoint.repositories {
@@ -390,7 +416,7 @@ impl<'a> Loader<'a> {
         Ok(loader)
     }
 
-    fn check_record(&mut self, record: &Record) -> Result<(), Error> {
+    pub(crate) fn check_record(&mut self, record: &Record) -> Result<(), Error> {
         let (offset, length) = (record.offset(), u64::from(record.length()));
         if offset < SEGMENT || offset.saturating_add(length) > self.capacity {
             return Err(Error::DamagedStore(format!("object {} lies outside the device", record.id())));
@@ -406,7 +432,7 @@ impl<'a> Loader<'a> {
         Ok(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)))
     }
 
-    fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
+    pub(crate) fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
         let damaged =
             |what: &str| Error::DamagedStore(format!("frame {} of the log: {what}", frame.header.sequence));
         self.data_segments.insert(frame.segment);
@@ -463,7 +489,7 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn apply(&mut self, change: Change) -> Result<(), Error> {
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), Error> {
         let missing =
             |number| Error::DamagedStore(format!("the log names repository {number}, which is not there"));
         let number = match &change {
@@ -508,6 +534,9 @@ impl<'a> Loader<'a> {
                 let starts =
                     |pack: &Rc<AdoptedPack>| pack.place().is_some_and(|place| place.extent.first == first);
                 let Some(at) = repository.packs.iter().position(starts) else {
+                    if self.lossy {
+                        return Ok(());
+                    }
                     return Err(Error::DamagedStore(format!(
                         "the log drops a pack at segment {first}, which is not there"
                     )));
@@ -517,7 +546,7 @@ impl<'a> Loader<'a> {
                 self.removed = true;
             }
             Change::DropRecords(_, ranges) => {
-                repository.index.remove(&ranges);
+                repository.index.remove_ranges(&ranges);
                 self.removed = true;
             }
             Change::Collected(_, moves) => {

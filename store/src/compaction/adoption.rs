@@ -81,7 +81,7 @@ impl Core {
         for operation in operations {
             state.log.append(&operation, &mut spare);
         }
-        target.index.remove(&rewrite.ranges);
+        target.index.remove_ranges(&rewrite.ranges);
         for EncodedObject { id, attributes, entry } in rewrite.objects {
             let operation = Operation::Object { id, attributes, entry: &entry };
             let offset = state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64;

@@ -68,9 +68,23 @@ impl ObjectIndex {
         }
     }
 
+    /// Forgets an object, to be stored anew or to be found in a pack.
+    pub(crate) fn remove(&mut self, id: &oid) {
+        let Ok(key) = <[u8; 20]>::try_from(id.as_bytes()) else { return };
+        let mut removed = self.recent.remove(&key);
+        if let Ok(at) = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)) {
+            removed = Some(self.sorted.remove(at));
+        }
+        match removed.map(|record| record.length()) {
+            Some(length) if is_large(length as usize) => self.large -= 1,
+            Some(length) => self.bytes -= u64::from(length),
+            None => {}
+        }
+    }
+
     /// Forgets the objects whose entry begins in one of these ranges of bytes of the device, which are sorted
     /// and do not overlap.
-    pub(crate) fn remove(&mut self, ranges: &[Range<u64>]) {
+    pub(crate) fn remove_ranges(&mut self, ranges: &[Range<u64>]) {
         let kept = |record: &Record| !holds(ranges, record.offset());
         self.sorted.retain(kept);
         self.recent.retain(|_, record| kept(record));
@@ -168,6 +182,13 @@ mod tests {
         assert_eq!(index.iter().count(), 20_000);
         assert!(index.sorted().is_sorted_by(|a, b| a.id_bytes() < b.id_bytes()));
         assert_eq!(index.sorted().len(), 20_000);
+        // One that is sorted already, and one that is not yet.
+        index.insert(record(20_002));
+        for number in [7, 20_002] {
+            index.remove(&record(number).id());
+            assert_eq!(index.get(&record(number).id()), None);
+        }
+        assert_eq!(index.sorted().len(), 19_999);
     }
 
     #[test]
@@ -177,7 +198,7 @@ mod tests {
             index.insert(record(number));
         }
         assert_eq!(index.bytes(), (0..5000).sum());
-        index.remove(&[0..16, 100 << 4..200 << 4, 4900 << 4..4901 << 4]);
+        index.remove_ranges(&[0..16, 100 << 4..200 << 4, 4900 << 4..4901 << 4]);
         let gone = |number| number == 0 || (100..200).contains(&number) || number == 4900;
         for number in 0..5000 {
             assert_eq!(index.get(&record(number).id()).is_none(), gone(number), "{number}");

@@ -31,8 +31,17 @@ pub(crate) struct AdoptedPack {
 }
 
 enum Source {
-    Memory { pack: Bytes, index: Bytes },
-    Device { disk: Disk, place: PackPlace, owner: u32 },
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+    },
+    Device {
+        disk: Disk,
+        place: PackPlace,
+        owner: u32,
+        /// An index that is used instead of the one on the device.
+        index: Option<Bytes>,
+    },
 }
 
 /// What is kept of an index.
@@ -82,12 +91,25 @@ impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
         let owner = disk.pages.owner();
-        Self { source: Source::Device { disk, place, owner }, table: OnceCell::new() }
+        Self { source: Source::Device { disk, place, owner, index: None }, table: OnceCell::new() }
     }
 
     /// A pack in memory, and its index as [`pack_index::write`] makes it.
     pub(crate) fn in_memory(pack: Bytes, index: Bytes) -> Self {
         Self { source: Source::Memory { pack, index }, table: OnceCell::new() }
+    }
+
+    /// A pack on the device, with an index in memory of this checksum.
+    pub(crate) fn on_device_with_index(
+        disk: Disk,
+        place: PackPlace,
+        index: Bytes,
+        index_checksum: u64,
+    ) -> Self {
+        let owner = disk.pages.owner();
+        let place = PackPlace { index_length: index.len() as u64, index_checksum, ..place };
+        let source = Source::Device { disk, place, owner, index: Some(index) };
+        Self { source, table: OnceCell::new() }
     }
 
     /// Where the pack is on the device.
@@ -133,7 +155,9 @@ impl AdoptedPack {
 
     fn read_index(&self, offset: u64, length: usize) -> Result<Bytes, Error> {
         match &self.source {
-            Source::Memory { index, .. } => slice(index, offset, length),
+            Source::Memory { index, .. } | Source::Device { index: Some(index), .. } => {
+                slice(index, offset, length)
+            }
             Source::Device { disk, place, .. } => {
                 disk.read(place.extent.offset() + place.index_offset + offset, length)
             }
@@ -157,6 +181,11 @@ impl AdoptedPack {
         }
     }
 
+    /// Reads all pages of the index.
+    pub(crate) fn check_pages(&self) -> Result<(), Error> {
+        (0..self.table()?.footer.pages()).try_for_each(|number| self.page(number).map(drop))
+    }
+
     fn record(&self, number: u32) -> Result<Record, Error> {
         if number >= self.table()?.footer.objects {
             return Err(self.damaged("names an object that it does not have"));
@@ -172,6 +201,12 @@ impl AdoptedPack {
     /// Number of objects.
     pub(crate) fn len(&self) -> Result<usize, Error> {
         Ok(self.table()?.footer.objects as usize)
+    }
+
+    /// Objects from which all of the pack can be reached, when it holds all that they reach; none when that
+    /// is not known.
+    pub(crate) fn tips(&self) -> Result<&[ObjectId], Error> {
+        Ok(&self.table()?.tips)
     }
 
     /// Finds the record of an object.
@@ -263,6 +298,11 @@ impl AdoptedPack {
     /// The id of the object at a position.
     pub(crate) fn id(&self, position: PackPosition) -> Result<ObjectId, Error> {
         self.record(position.record).map(|record| record.id())
+    }
+
+    /// The id and the kind of the object at a position.
+    pub(crate) fn id_and_kind(&self, position: PackPosition) -> Result<(ObjectId, Kind), Error> {
+        self.record(position.record).map(|record| (record.id(), record.attributes().kind()))
     }
 
     /// The kind of the object at a position.

@@ -5,6 +5,7 @@
 //! arrives. Responses are streams that are made as they are read. Long work gives way to other requests every few milliseconds.
 
 mod advertisement;
+mod closed_pack;
 mod commit_walk;
 mod enumeration;
 mod fetch_request;

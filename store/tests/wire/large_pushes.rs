@@ -12,14 +12,14 @@ use kalends_store::{
 };
 use std::{convert::Infallible, pin::pin, rc::Rc, sync::OnceLock};
 
-const MAIN: &str = "refs/heads/main";
+pub(crate) const MAIN: &str = "refs/heads/main";
 
-fn device() -> Rc<MemoryDevice> {
+pub(crate) fn device() -> Rc<MemoryDevice> {
     Rc::new(MemoryDevice::new(64 << 20))
 }
 
 /// A tip and the pack of its history: 300 commits with files that do not compress, 3 MB.
-fn history() -> &'static (ObjectId, Vec<u8>) {
+pub(crate) fn history() -> &'static (ObjectId, Vec<u8>) {
     static HISTORY: OnceLock<(ObjectId, Vec<u8>)> = OnceLock::new();
     HISTORY.get_or_init(|| {
         let store = Store::format(device(), &FormatOptions::default()).unwrap();
@@ -37,7 +37,7 @@ fn history() -> &'static (ObjectId, Vec<u8>) {
     })
 }
 
-fn commit(repository: &Repository, number: u32, content: Vec<u8>) {
+pub(crate) fn commit(repository: &Repository, number: u32, content: Vec<u8>) {
     let parent = repository.latest_reference(MAIN);
     let mut transaction = repository.transaction();
     let blob = transaction.insert(Kind::Blob, content).unwrap();
@@ -64,12 +64,16 @@ fn pieces(body: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::iter(starts.map(move |at| Ok(body.slice(at..(at + 10_000).min(body.len())))))
 }
 
-fn push(repository: &Repository, policy: Rc<dyn PushPolicy>, options: ReceiveOptions) -> String {
+pub(crate) fn push_history(
+    repository: &Repository,
+    policy: Rc<dyn PushPolicy>,
+    options: ReceiveOptions,
+) -> String {
     let reply = drive(receive_pack_stream(repository, pieces(body()), policy, options)).unwrap().unwrap();
     String::from_utf8_lossy(&whole(reply)).into_owned()
 }
 
-fn assert_clean(device: &Rc<MemoryDevice>) {
+pub(crate) fn assert_clean(device: &Rc<MemoryDevice>) {
     let mut findings = Vec::new();
     let device: Rc<dyn kalends_block_backend::BlockDevice> = device.clone();
     let summary =
@@ -84,7 +88,7 @@ fn a_large_push_is_kept_as_it_came_and_is_there_after_a_restart() {
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
     let free = store.free_bytes();
-    let report = push(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
     assert!(report.contains("unpack ok") && report.contains("ok refs/heads/main"), "{report}");
     let (tip, sent) = history();
     let taken = free - store.free_bytes();
@@ -146,7 +150,7 @@ fn an_aborted_push_leaves_nothing_at_once_and_after_a_restart() {
         }
         unchanged(&format!("cut after {part} bytes"));
     }
-    let report = push(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
     assert!(report.contains("ok refs/heads/main"), "{report}");
     assert_clean(&device);
 }
@@ -182,7 +186,7 @@ fn a_refused_push_leaves_nothing() {
         (Rc::new(AllowAll), few, "limit exceeded: a pack of 900 objects (at most 899)"),
         (Rc::new(AllowAll), short, "limit exceeded: a pack of more than 2097152 bytes"),
     ] {
-        let report = push(&repository, policy, options);
+        let report = push_history(&repository, policy, options);
         assert!(report.contains(reason), "{report}");
         assert!(!report.contains("ok refs/heads/main"), "{report}");
         assert_eq!(store.free_bytes(), free, "{reason}");
@@ -202,7 +206,7 @@ fn a_push_for_which_there_is_no_room_is_refused_and_others_go_on() {
     }
     let other = store.create_repository("other").unwrap();
     let (free, held) = (store.free_bytes(), repository.reference(MAIN));
-    let report = push(&other, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&other, Rc::new(AllowAll), ReceiveOptions::default());
     assert!(report.contains("the device is full"), "{report}");
     assert_eq!((store.free_bytes(), repository.reference(MAIN)), (free, held));
     commit(&repository, 4, b"more".to_vec());

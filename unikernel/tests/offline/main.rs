@@ -1,4 +1,4 @@
-//! The commands that work on a device without a server: `fsck`, `export`, `image`, `passwd`.
+//! The commands that work on a device without a server: `fsck`, `repair`, `export`, `image`, `passwd`.
 
 mod compact;
 mod devices;
@@ -6,3 +6,4 @@ mod export;
 mod fsck;
 mod image;
 mod passwd;
+mod repair;
