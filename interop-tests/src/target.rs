@@ -64,9 +64,7 @@ impl Target {
                 command.arg(format!("--ipv4={GUEST}/24")).args(["--ipv6=off", "--hostname=localhost"]);
                 Some(command)
             }
-            Self::Virtio { port } => {
-                Some(qemu(Machine::Pc, device, *port, "max", "--hostname=localhost"))
-            }
+            Self::Virtio { port } => Some(qemu(Machine::Pc, device, *port, "max", "--hostname=localhost")),
         }
     }
 

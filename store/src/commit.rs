@@ -83,12 +83,42 @@ impl Core {
         })
     }
 
+    /// Stores objects and packs anew whose copies on the device are damaged: the new copies count from now
+    /// on. That is durable with the next checkpoint. It may use the reserve for deletions.
+    pub(crate) fn store_again(
+        &self,
+        repository: &Rc<RefCell<RepositoryState>>,
+        objects: Vec<EncodedObject>,
+        packs: Vec<PackToStore>,
+    ) -> Result<(), Error> {
+        self.advance();
+        let state = &mut *self.state.borrow_mut();
+        state.check_writable()?;
+        let submission = Submission { objects, packs, updates: Vec::new() };
+        let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
+        for object in &submission.objects {
+            repository.borrow_mut().index.remove(&object.id);
+        }
+        self.append(state, repository, submission, allocation).map(drop).inspect_err(|error| {
+            state.failure.get_or_insert(error.clone());
+        })
+    }
+
     /// Finds room for everything, or changes nothing.
     fn allocate_for(&self, state: &mut State, submission: &Submission) -> Result<Allocation, Error> {
         let total: usize = submission.objects.iter().map(|object| object.entry.len()).sum();
         let has_blob = submission.objects.iter().any(|object| object.attributes.kind() == Kind::Blob);
         let small = !has_blob && submission.packs.is_empty() && total <= SMALL;
         let purpose = if small { Purpose::Deletion } else { Purpose::Data };
+        self.allocate_with(state, submission, purpose)
+    }
+
+    fn allocate_with(
+        &self,
+        state: &mut State,
+        submission: &Submission,
+        purpose: Purpose,
+    ) -> Result<Allocation, Error> {
         for _ in 0..3 {
             let reserve = state.reserve(self.capacity, purpose);
             if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {

@@ -153,7 +153,7 @@ pub(crate) fn acknowledged(candidates: &[(usize, Superblock)]) -> u64 {
 }
 
 /// Checks that the device can hold the store of a superblock.
-fn disk_for(
+pub(crate) fn disk_for(
     device: &Rc<dyn BlockDevice>,
     superblock: &Superblock,
     options: &OpenOptions,
@@ -205,6 +205,20 @@ pub(crate) fn open_from(
             u64::from(position.segment) * SEGMENT + u64::from(position.offset)
         )));
     }
+    finish(loader, slot, superblock, position, bytes, options)
+}
+
+/// The store in the state of a loader. Its log goes on at `position`, and has `bytes` since the checkpoint.
+pub(crate) fn finish(
+    mut loader: Loader<'_>,
+    slot: usize,
+    superblock: &Superblock,
+    position: LogPosition,
+    bytes: u64,
+    options: OpenOptions,
+) -> Result<Core, Error> {
+    let seed = frame::seed(superblock.uuid);
+    let disk = loader.disk.clone();
     let space = loader.space(superblock, position)?;
     let mut notices = Vec::new();
     let (secrets, secrets_generation, secrets_slot) =
@@ -297,25 +311,26 @@ fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secret
 }
 
 /// Builds the state from a checkpoint and the log after it.
-struct Loader<'a> {
+pub(crate) struct Loader<'a> {
     disk: &'a Disk,
     capacity: u64,
-    repositories: BTreeMap<u32, RepositoryState>,
-    next_repository: u32,
-    data_segments: BTreeSet<u32>,
+    pub(crate) repositories: BTreeMap<u32, RepositoryState>,
+    pub(crate) next_repository: u32,
+    pub(crate) data_segments: BTreeSet<u32>,
     /// Extents that only the previous checkpoint needs.
-    retained: Vec<Extent>,
+    pub(crate) retained: Vec<Extent>,
     /// Extents given up since the checkpoint.
-    released: Vec<Extent>,
+    pub(crate) released: Vec<Extent>,
     /// Operations of a transaction whose end has not come yet.
-    pending: Vec<Change>,
-    current: Option<u32>,
+    pub(crate) pending: Vec<Change>,
+    pub(crate) current: Option<u32>,
     session: Option<u64>,
     /// Whether a repository was removed since the checkpoint.
     removed: bool,
 }
 
-enum Change {
+/// What an operation of the log changes.
+pub(crate) enum Change {
     Create(u32, String),
     Remove(u32),
     Object(u32, Record),
@@ -324,7 +339,7 @@ enum Change {
 }
 
 impl<'a> Loader<'a> {
-    fn from_checkpoint(disk: &'a Disk, superblock: &Superblock) -> Result<Self, Error> {
+    pub(crate) fn from_checkpoint(disk: &'a Disk, superblock: &Superblock) -> Result<Self, Error> {
         let place = superblock.checkpoint;
         let damaged = |what: String| Error::DamagedStore(format!("the checkpoint {what}"));
         let length = usize::try_from(place.length).map_err(|_| damaged("is too large".into()))?;
@@ -365,7 +380,7 @@ impl<'a> Loader<'a> {
         Ok(loader)
     }
 
-    fn check_record(&mut self, record: &Record) -> Result<(), Error> {
+    pub(crate) fn check_record(&mut self, record: &Record) -> Result<(), Error> {
         let (offset, length) = (record.offset(), u64::from(record.length()));
         if offset < SEGMENT || offset.saturating_add(length) > self.capacity {
             return Err(Error::DamagedStore(format!("object {} lies outside the device", record.id())));
@@ -381,7 +396,7 @@ impl<'a> Loader<'a> {
         Ok(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)))
     }
 
-    fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
+    pub(crate) fn frame(&mut self, frame: &Frame) -> Result<(), Error> {
         let damaged =
             |what: &str| Error::DamagedStore(format!("frame {} of the log: {what}", frame.header.sequence));
         self.data_segments.insert(frame.segment);
@@ -421,7 +436,7 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn apply(&mut self, change: Change) -> Result<(), Error> {
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), Error> {
         let missing =
             |number| Error::DamagedStore(format!("the log names repository {number}, which is not there"));
         let number = match &change {

@@ -4,9 +4,11 @@ mod command_line;
 mod device;
 mod export;
 mod fsck;
+mod git_source;
 mod image;
 mod passwd;
 mod prompt;
+mod repair;
 mod serve;
 mod size;
 mod start;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Serve(options)) => serve::serve(&options),
         Ok(Command::Fsck { device }) => return fsck::fsck(&device),
+        Ok(Command::Repair { device, from, dry_run }) => return repair::repair(&device, &from, dry_run),
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
         Ok(Command::Image(command)) => image::image(&command),
         Ok(Command::Passwd) => passwd::passwd(),

@@ -12,8 +12,6 @@ pub(crate) struct Scale {
     pub(crate) sizes: &'static [u32],
     /// One kind of request, one after the other.
     pub(crate) requests: Load,
-    /// Longest wait for the first listing after a start, when servers make their indexes.
-    pub(crate) warm_up: Duration,
     /// Requests on several connections side by side, and new connections.
     pub(crate) side_by_side: Load,
     /// The most PUTs into an empty calendar, which 8 connections share.
@@ -30,13 +28,12 @@ impl Scale {
     /// Some minutes.
     pub(crate) const QUICK: Self = Self {
         name: "quick",
-        sizes: &[1000, 10_000],
-        requests: Load { budget: seconds(2), samples: 1000, limit: seconds(30) },
-        warm_up: seconds(120),
-        side_by_side: Load { budget: seconds(4), samples: 1_000_000, limit: seconds(30) },
+        sizes: &[10_000],
+        requests: load(2, 60, 300),
+        side_by_side: load(4, 60, 60),
         fill: 10_000,
         commits: 10_000,
-        git: Load { budget: seconds(2), samples: 10, limit: seconds(60) },
+        git: load(2, 60, 60),
         pushes: 1,
     };
 
@@ -44,16 +41,22 @@ impl Scale {
     pub(crate) const FULL: Self = Self {
         name: "full",
         sizes: &[1000, 10_000, 100_000],
-        requests: Load { budget: seconds(8), samples: 2000, limit: seconds(60) },
-        warm_up: seconds(900),
-        side_by_side: Load { budget: seconds(15), samples: 1_000_000, limit: seconds(60) },
-        fill: 50_000,
+        requests: load(8, 60, 600),
+        side_by_side: load(10, 60, 60),
+        fill: 30_000,
         commits: 100_000,
-        git: Load { budget: seconds(20), samples: 10, limit: seconds(300) },
+        git: load(15, 300, 300),
         pushes: 3,
     };
 }
 
-const fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
+/// A load of these seconds: budget, limit, and limit of the first.
+const fn load(budget: u64, limit: u64, first_limit: u64) -> Load {
+    let seconds = Duration::from_secs;
+    Load {
+        budget: seconds(budget),
+        samples: 100_000,
+        limit: seconds(limit),
+        first_limit: seconds(first_limit),
+    }
 }

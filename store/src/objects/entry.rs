@@ -1,7 +1,11 @@
 //! Pack entries: how objects lie on the device, in the log and in packs alike.
 
-use super::zlib::{self, Effort};
-use crate::Error;
+use super::{
+    delta,
+    zlib::{self, Effort},
+};
+use crate::{Error, Object};
+use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use gix_pack::data::{self, entry::Header};
@@ -103,9 +107,29 @@ pub(crate) fn with_stream(base: Option<ObjectId>, kind: Kind, inflated_size: u64
     out
 }
 
-fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
+/// Appends the header of an entry.
+pub(crate) fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
     // A vector takes every write.
     let _ = header.write_to(size, out);
+}
+
+/// Applies deltas, the one next to the object last, and gives the object after checking its id.
+pub(crate) fn resolve(
+    id: &oid,
+    base: Object,
+    deltas: impl IntoIterator<Item = Vec<u8>>,
+    limit: u64,
+) -> Result<Object, Error> {
+    let damaged = |error: Error| match error {
+        Error::Malformed(reason) => Error::Damaged { id: id.to_owned(), reason },
+        other => other,
+    };
+    let Object { kind, mut data } = base;
+    for delta in deltas {
+        data = Bytes::from(delta::apply(&data, &delta, limit).map_err(damaged)?);
+    }
+    verify(id, kind, &data)?;
+    Ok(Object { kind, data })
 }
 
 /// Checks an object against its id.

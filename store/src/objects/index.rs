@@ -51,6 +51,15 @@ impl ObjectIndex {
         }
     }
 
+    /// Forgets an object, to be stored anew or to be found in a pack.
+    pub(crate) fn remove(&mut self, id: &oid) {
+        let Ok(key) = <[u8; 20]>::try_from(id.as_bytes()) else { return };
+        self.recent.remove(&key);
+        if let Ok(at) = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)) {
+            self.sorted.remove(at);
+        }
+    }
+
     /// All records, sorted by id.
     pub(crate) fn sorted(&mut self) -> &[Record] {
         self.merge();
@@ -118,5 +127,12 @@ mod tests {
         assert_eq!(index.iter().count(), 20_000);
         assert!(index.sorted().is_sorted_by(|a, b| a.id_bytes() < b.id_bytes()));
         assert_eq!(index.sorted().len(), 20_000);
+        // One that is sorted already, and one that is not yet.
+        index.insert(record(20_002));
+        for number in [7, 20_002] {
+            index.remove(&record(number).id());
+            assert_eq!(index.get(&record(number).id()), None);
+        }
+        assert_eq!(index.sorted().len(), 19_999);
     }
 }

@@ -31,8 +31,17 @@ pub(crate) struct AdoptedPack {
 }
 
 enum Source {
-    Memory { pack: Bytes, index: Bytes },
-    Device { disk: Disk, place: PackPlace, owner: u32 },
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+    },
+    Device {
+        disk: Disk,
+        place: PackPlace,
+        owner: u32,
+        /// An index that is used instead of the one on the device.
+        index: Option<Bytes>,
+    },
 }
 
 /// What is kept of an index.
@@ -72,12 +81,25 @@ impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
         let owner = disk.pages.owner();
-        Self { source: Source::Device { disk, place, owner }, table: OnceCell::new() }
+        Self { source: Source::Device { disk, place, owner, index: None }, table: OnceCell::new() }
     }
 
     /// A pack in memory, and its index as [`pack_index::write`] makes it.
     pub(crate) fn in_memory(pack: Bytes, index: Bytes) -> Self {
         Self { source: Source::Memory { pack, index }, table: OnceCell::new() }
+    }
+
+    /// A pack on the device, with an index in memory of this checksum.
+    pub(crate) fn on_device_with_index(
+        disk: Disk,
+        place: PackPlace,
+        index: Bytes,
+        index_checksum: u64,
+    ) -> Self {
+        let owner = disk.pages.owner();
+        let place = PackPlace { index_length: index.len() as u64, index_checksum, ..place };
+        let source = Source::Device { disk, place, owner, index: Some(index) };
+        Self { source, table: OnceCell::new() }
     }
 
     /// Where the pack is on the device.
@@ -123,7 +145,9 @@ impl AdoptedPack {
 
     fn read_index(&self, offset: u64, length: usize) -> Result<Bytes, Error> {
         match &self.source {
-            Source::Memory { index, .. } => slice(index, offset, length),
+            Source::Memory { index, .. } | Source::Device { index: Some(index), .. } => {
+                slice(index, offset, length)
+            }
             Source::Device { disk, place, .. } => {
                 disk.read(place.extent.offset() + place.index_offset + offset, length)
             }
@@ -145,6 +169,11 @@ impl AdoptedPack {
             Source::Memory { .. } => load(),
             Source::Device { disk, owner, .. } => disk.pages.get((*owner, number), load),
         }
+    }
+
+    /// Reads all pages of the index.
+    pub(crate) fn check_pages(&self) -> Result<(), Error> {
+        (0..self.table()?.footer.pages()).try_for_each(|number| self.page(number).map(drop))
     }
 
     fn record(&self, number: u32) -> Result<Record, Error> {

@@ -108,7 +108,7 @@ pub(crate) fn serve() -> bool {
     let first = futures_executor::block_on(async {
         let reply = match service.as_str() {
             "receive-pack" => {
-                let limits = PackLimits::within(MEMORY / 2);
+                let limits = PackLimits::within(MEMORY);
                 let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
                 let pushed = receive_pack_stream(&repository, pieces(request), Rc::new(AllowAll), options);
                 pushed.await.unwrap().unwrap()

@@ -55,8 +55,8 @@ impl Session<'_> {
     /// The requests in turn.
     fn again_and_again(&mut self, requests: &[Request], status: u16) -> Samples {
         let (load, mut turn) = (self.scale.requests, requests.iter().cycle());
-        one_after_another(&load, || match turn.next() {
-            Some(request) => self.ask(request, status),
+        one_after_another(&load, |limit| match turn.next() {
+            Some(request) => self.ask(request, status, limit),
             None => Err(Failure::LeftOut),
         })
     }

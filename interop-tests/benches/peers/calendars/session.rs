@@ -36,9 +36,6 @@ impl<'a> Session<'a> {
 
     /// Everything. Reads come first, while the calendar is as large as it is said to be.
     pub(super) fn measure(&mut self, results: &mut Results) {
-        if let Err(failure) = self.warm_up() {
-            return results.add(Task::Listing, self.size, self.kind.name(), Err(failure));
-        }
         self.add(results, Task::Start, |session| session.starts().map(Outcome::Times));
         self.reads(results);
         self.writes(results);
@@ -58,7 +55,9 @@ impl<'a> Session<'a> {
         if self.unfinished >= PATIENCE {
             return results.add(task, self.size, self.kind.name(), Err(Failure::LeftOut));
         }
+        let start = Instant::now();
         let outcome = measure(self);
+        eprintln!("  {} ({:.1} s)", task.title(), start.elapsed().as_secs_f64());
         if matches!(outcome, Err(Failure::Unfinished(_))) {
             self.unfinished += 1;
             self.restart();
@@ -66,21 +65,15 @@ impl<'a> Session<'a> {
         results.add(task, self.size, self.kind.name(), outcome);
     }
 
-    /// One listing, from which servers make the indexes that they keep.
-    fn warm_up(&mut self) -> Result<(), Failure> {
-        let mut client = self.peer.client(self.scale.warm_up);
-        ask(&mut client, &self.requests.listing(), 207, self.scale.warm_up).map(drop)
-    }
-
     /// From the start of the process to the first answer, which is an event. Files are in the host's cache.
     fn starts(&mut self) -> Samples {
-        let request = self.requests.get(0);
+        let (request, limit) = (self.requests.get(0), self.scale.requests.limit);
         let mut times = Vec::new();
         for _ in 0..STARTS {
             self.peer.kill();
             let start = Instant::now();
             self.restart();
-            self.ask(&request, 200)?;
+            self.ask(&request, 200, limit)?;
             times.push(start.elapsed());
         }
         Ok(times)
@@ -92,9 +85,22 @@ impl<'a> Session<'a> {
         self.client = self.peer.client(self.scale.requests.limit);
     }
 
-    /// One request, whose answer must have this status; gives how long it took.
-    pub(super) fn ask(&mut self, request: &Request, status: u16) -> Result<Duration, Failure> {
-        ask(&mut self.client, request, status, self.scale.requests.limit)
+    /// One request, whose answer must have this status and be there within the limit; gives how long it took.
+    pub(super) fn ask(
+        &mut self,
+        request: &Request,
+        status: u16,
+        limit: Duration,
+    ) -> Result<Duration, Failure> {
+        self.client.set_limit(limit);
+        let start = Instant::now();
+        let got = self.client.send(request).map_err(|error| Failure::new(&error, limit))?;
+        let elapsed = start.elapsed();
+        if got == status || (status == 201 && got == 204) {
+            return Ok(elapsed);
+        }
+        let text = String::from_utf8_lossy(&self.client.body).chars().take(200).collect::<String>();
+        Err(Failure::Refused(format!("status {got}: {text}")))
     }
 
     /// How often requests are made that add events, lest the calendar become another.
@@ -106,18 +112,5 @@ impl<'a> Session<'a> {
     /// The number of some event, always others.
     pub(super) fn some(&self, count: u32) -> u32 {
         (u64::from(count) * 7919 % u64::from(self.size)) as u32
-    }
-}
-
-fn ask(client: &mut Client, request: &Request, status: u16, limit: Duration) -> Result<Duration, Failure> {
-    let start = Instant::now();
-    let got = client.send(request).map_err(|error| Failure::new(&error, limit))?;
-    let elapsed = start.elapsed();
-    match got == status || (status == 201 && got == 204) {
-        true => Ok(elapsed),
-        false => {
-            let text = String::from_utf8_lossy(&client.body).chars().take(200).collect::<String>();
-            Err(Failure::Refused(format!("status {got}: {text}")))
-        }
     }
 }

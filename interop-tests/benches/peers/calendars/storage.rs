@@ -16,7 +16,7 @@ pub(crate) const PUTS: u32 = 1550;
 /// history, the others keep every version.
 pub(super) fn puts_with_history(kind: Kind, scale: &Scale, results: &mut Results) {
     let measured = kind.start(0).and_then(|peer| {
-        let (requests, limit) = (Requests::new(&peer.calendar), scale.warm_up);
+        let (requests, limit) = (Requests::new(&peer.calendar), scale.requests.first_limit);
         let mut client = peer.client(limit);
         let (kept, written) = (peer.kept_bytes(), peer.written_bytes());
         let start = Instant::now();

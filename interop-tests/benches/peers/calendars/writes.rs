@@ -8,6 +8,7 @@ use crate::{
     scale::Scale,
     servers::Kind,
 };
+use std::time::Duration;
 
 /// Statuses of a PUT.
 const PUT: [u16; 3] = [200, 201, 204];
@@ -35,27 +36,27 @@ impl Session<'_> {
         }
     }
 
-    fn put_one(&mut self) -> Result<std::time::Duration, Failure> {
+    fn put_one(&mut self, limit: Duration) -> Result<Duration, Failure> {
         let request = self.requests.put(self.next);
         self.next += 1;
-        self.ask(&request, 201)
+        self.ask(&request, 201, limit)
     }
 
     fn puts(&mut self) -> Samples {
         let load = self.growth();
-        one_after_another(&load, || self.put_one())
+        one_after_another(&load, |limit| self.put_one(limit))
     }
 
     /// What a client asks after each change.
     fn syncs(&mut self) -> Samples {
-        let first = self.requests.changes_since("");
-        self.ask(&first, 207)?;
-        let mut token = sync_token(&self.client.body)?;
         let load = self.growth();
-        one_after_another(&load, || {
-            self.put_one()?;
+        let first = self.requests.changes_since("");
+        self.ask(&first, 207, load.first_limit)?;
+        let mut token = sync_token(&self.client.body)?;
+        one_after_another(&load, |limit| {
+            self.put_one(limit)?;
             let request = self.requests.changes_since(&token);
-            let elapsed = self.ask(&request, 207)?;
+            let elapsed = self.ask(&request, 207, limit)?;
             token = sync_token(&self.client.body)?;
             Ok(elapsed)
         })

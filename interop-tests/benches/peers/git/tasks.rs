@@ -83,7 +83,7 @@ fn reads(server: &Server, scale: &Scale, fetcher: &str, directory: &Path, result
 
 /// Times a command of git; what comes before it each time is not counted.
 fn timed(load: &Load, git: &Git, before: impl Fn() -> Result<(), Failure>, arguments: &[&str]) -> Samples {
-    one_after_another(load, || {
+    one_after_another(load, |_| {
         before()?;
         let start = Instant::now();
         git.run(arguments).map_err(Failure::Refused)?;
@@ -105,7 +105,7 @@ fn pack_of_clone(server: &Server, scale: &Scale, directory: &Path) -> Samples {
     let headers = [("Content-Type", "application/x-git-upload-pack-request"), ("Git-Protocol", "version=2")];
     let request = Request::new("POST", &format!("{path}/git-upload-pack"), &headers, body.as_bytes());
     let mut client = Client::new(address, scale.git.limit);
-    one_after_another(&scale.git, || {
+    one_after_another(&scale.git, |_| {
         let start = Instant::now();
         let status = client.send(&request).map_err(|error| Failure::new(&error, scale.git.limit))?;
         let elapsed = start.elapsed();

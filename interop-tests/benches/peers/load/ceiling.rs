@@ -57,7 +57,7 @@ pub(crate) fn measure(tls: bool, load: &Load) -> Ceiling {
     };
     let request = Request::new("GET", "/", &[], b"");
     let mut client = Client::new(address.clone(), load.limit);
-    let alone = one_after_another(load, || {
+    let alone = one_after_another(load, |_| {
         let start = Instant::now();
         assert_eq!(client.send(&request).unwrap(), 200);
         Ok(start.elapsed())

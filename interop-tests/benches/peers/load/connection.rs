@@ -319,6 +319,13 @@ impl Client {
         Self { address, limit, connection: None, body: Vec::new() }
     }
 
+    /// From now on requests may take as long as this.
+    pub(crate) fn set_limit(&mut self, limit: Duration) {
+        if limit != self.limit {
+            (self.limit, self.connection) = (limit, None);
+        }
+    }
+
     /// One request; gives the status. The body of the answer is in [`Self::body`].
     ///
     /// # Errors
