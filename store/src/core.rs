@@ -41,6 +41,8 @@ pub struct OpenOptions {
     pub tree_cache: usize,
     /// Bytes of pages of pack indexes to keep. The whole index of a pack takes 42 bytes an object.
     pub index_cache: usize,
+    /// Bytes of objects of packs to keep as bases of deltas.
+    pub base_cache: usize,
     /// The largest object that is read or written, in bytes.
     pub max_object_size: u64,
     /// Bytes of log after which a checkpoint is made, or four times the last checkpoint if that is more.
@@ -54,8 +56,25 @@ impl Default for OpenOptions {
             object_cache: 32 << 20,
             tree_cache: 32 << 20,
             index_cache: 16 << 20,
+            base_cache: 16 << 20,
             max_object_size: 256 << 20,
             checkpoint_after: 8 << 20,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Options for a store whose caches may take so many bytes of memory in all: as by default, or less.
+    pub fn within(memory: usize) -> Self {
+        let most = Self::default();
+        let caches = most.object_cache + most.tree_cache + most.index_cache + most.base_cache;
+        let part = |cache: usize| cache.min((cache as u128 * memory as u128 / caches as u128) as usize);
+        Self {
+            object_cache: part(most.object_cache),
+            tree_cache: part(most.tree_cache),
+            index_cache: part(most.index_cache),
+            base_cache: part(most.base_cache),
+            ..most
         }
     }
 }

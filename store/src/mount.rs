@@ -47,7 +47,7 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
             MIN_CAPACITY / SEGMENT
         )));
     }
-    let disk = Disk::new(device, block_size, 0);
+    let disk = Disk::new(device, block_size, &OpenOptions::default());
     // What was there must not come back if this is interrupted.
     for offset in SUPERBLOCKS {
         disk.write(offset, &[0; SUPERBLOCK_LENGTH])?;
@@ -88,7 +88,7 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 pub(crate) fn read_superblocks(
     device: &Rc<dyn BlockDevice>,
 ) -> Result<[Result<Superblock, SuperblockError>; 2], Error> {
-    let disk = Disk::new(device, device.block_size(), 0);
+    let disk = Disk::new(device, device.block_size(), &OpenOptions::default());
     if device.capacity() < SUPERBLOCKS[1] + SUPERBLOCK_LENGTH as u64 {
         return Err(Error::NotAStore(format!("{} bytes are too few", device.capacity())));
     }
@@ -176,7 +176,7 @@ impl Witness {
 pub(crate) fn disk_for(
     device: &Rc<dyn BlockDevice>,
     superblock: &Superblock,
-    pages: usize,
+    options: &OpenOptions,
 ) -> Result<Disk, Error> {
     if superblock.capacity > device.capacity() {
         return Err(Error::NotAStore(format!(
@@ -192,7 +192,7 @@ pub(crate) fn disk_for(
             device.block_size()
         )));
     }
-    Ok(Disk::new(device, superblock.block_size, pages))
+    Ok(Disk::new(device, superblock.block_size, options))
 }
 
 /// Opens the store from one superblock, writing nothing. The log must reach as far as was acknowledged.
@@ -204,7 +204,7 @@ pub(crate) fn open_from(
     options: OpenOptions,
 ) -> Result<Core, Error> {
     let Witness { acknowledged, capacity } = witness;
-    let disk = disk_for(device, superblock, options.index_cache)?;
+    let disk = disk_for(device, superblock, &options)?;
     let seed = frame::seed(superblock.uuid);
     let mut loader = Loader::from_checkpoint(&disk, superblock, capacity)?;
     let mut reader = LogReader::new(&disk, seed, segments(capacity), superblock.log);

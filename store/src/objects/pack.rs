@@ -5,7 +5,7 @@
 
 use super::entry::{EntryHeader, MAX_ENTRY_HEADER};
 use crate::{
-    Error,
+    Error, Object,
     disk::Disk,
     format::{
         operation::PackPlace,
@@ -340,6 +340,19 @@ impl AdoptedPack {
         found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))
     }
 
+    /// The object at a position, if it was kept as a base: not verified, nor is what is made of it.
+    pub(crate) fn cached(&self, position: PackPosition) -> Option<Object> {
+        let Source::Device { disk, owner, .. } = &self.source else { return None };
+        disk.bases.borrow_mut().get(&(*owner, position.offset))
+    }
+
+    /// Keeps an object that may be the base of others.
+    pub(crate) fn keep(&self, position: PackPosition, object: &Object) {
+        if let Source::Device { disk, owner, .. } = &self.source {
+            disk.bases.borrow_mut().insert((*owner, position.offset), object.clone());
+        }
+    }
+
     /// Checks all pages of the index, that its records are sorted, that its order is that of the pack, and
     /// that both tell the same of so many objects of a pack with this checksum.
     pub(crate) fn verify_index(&self, objects: u32, pack_checksum: &ObjectId) -> Result<(), Error> {
@@ -414,7 +427,10 @@ fn slice(bytes: &Bytes, offset: u64, length: usize) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{layout::Extent, record::Attributes};
+    use crate::{
+        OpenOptions,
+        format::{layout::Extent, record::Attributes},
+    };
     use kalends_block_backend::{BlockDevice, MemoryDevice};
     use std::rc::Rc;
 
@@ -432,7 +448,8 @@ mod tests {
             ids.push(id);
         }
         let device: Rc<dyn BlockDevice> = Rc::new(MemoryDevice::new(128 << 20));
-        let disk = Disk::new(&device, 512, budget);
+        let options = OpenOptions { index_cache: budget, ..OpenOptions::default() };
+        let disk = Disk::new(&device, 512, &options);
         let (extent, mut index) = (Extent { first: 3, count: 100 }, Vec::new());
         let (index_length, index_checksum) =
             pack_index::write(&mut records, &ids[0], &ids[..1], &mut |bytes| {

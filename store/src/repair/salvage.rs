@@ -51,7 +51,7 @@ pub(super) fn salvage(
 ) -> Result<Salvaged, Error> {
     let mut first_error = None;
     for (slot, superblock) in candidates {
-        let disk = mount::disk_for(device, superblock, options.index_cache)?;
+        let disk = mount::disk_for(device, superblock, options)?;
         match Loader::from_checkpoint(&disk, superblock, mount::Witness::of(candidates).capacity) {
             Ok(loader) => {
                 return Salvage::new(&disk, loader, superblock, candidates, report)

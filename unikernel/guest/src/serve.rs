@@ -9,7 +9,7 @@ use kalends_caldav::{
     realm::{Realm, generate_password},
 };
 use kalends_nolibc::{Current, Platform, memory_use};
-use kalends_store::{Error, Store};
+use kalends_store::{Error, OpenOptions, Store};
 use kalends_tls_frontend::{
     Limits, Network, Server, Shutdown,
     certificate::Authority,
@@ -35,7 +35,9 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let mut stack = Stack::new(interface::open()?, &configuration).map_err(|error| error.to_string())?;
     let device = storage::open()?;
     let durability = device.durability();
-    let store = Store::open(device).map_err(|error| match error {
+    let memory = memory_use();
+    let free = memory.capacity - memory.used;
+    let store = Store::open_with(device, OpenOptions::within(free / 4)).map_err(|error| match error {
         Error::NotAStore(_) => {
             format!("the block device: {error}; make one with `kalends --device FILE` on a host")
         }
@@ -48,12 +50,11 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let authority = own_authority(&store, hostname)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let password = first_user(&realm)?;
-    let memory = memory_use();
     let service_options = ServiceOptions {
         hostname: hostname.into(),
         authority: Some(authority.certificate_pem().to_owned()),
-        // A push too large for the guest must be refused, not end it; the other half is everybody's.
-        push_memory: Some((memory.capacity - memory.used) as u64 / 2),
+        // A push too large for the guest must be refused, not end it; a quarter is for caches, and one everybody's.
+        push_memory: Some(free as u64 / 2),
     };
     let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
     let network = stack.network();
