@@ -212,13 +212,20 @@ impl Core {
     /// Finds an object of a repository.
     pub(crate) fn fetch(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Fetched, Error> {
         let state = repository.borrow();
-        if let Some(object) = self.objects.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(object));
+        match self.cached(state.number, id) {
+            Some(object) => Ok(Fetched::Object(object)),
+            None => self.fetch_encoded(state, id),
         }
-        if let Some(tree) = self.trees.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.to_bytes() }));
+    }
+
+    /// An object that was read or written not long ago.
+    pub(crate) fn cached(&self, repository: u32, id: &oid) -> Option<Object> {
+        let key = (repository, id.to_owned());
+        if let Some(object) = self.objects.borrow_mut().get(&key) {
+            return Some(object);
         }
-        self.fetch_encoded(state, id)
+        let tree = self.trees.borrow_mut().get(&key)?;
+        Some(Object { kind: Kind::Tree, data: tree.to_bytes() })
     }
 
     /// Finds an object of a repository as it is stored.
@@ -246,7 +253,8 @@ impl Core {
             Fetched::Object(object) => Ok(object),
             _ => {
                 let fetch = |id: &oid| self.fetch(repository, id);
-                let object = fetch::decode(id, &fetch, self.options.max_object_size)?;
+                let decoded = |id: &oid| self.cached(key.0, id);
+                let object = fetch::decode(id, &fetch, &decoded, self.options.max_object_size)?;
                 if object.kind != Kind::Tree {
                     self.objects.borrow_mut().insert(key, object.clone());
                 }

@@ -82,7 +82,8 @@ impl<'a> Resolver<'a> {
             Some(fetched) => Ok(fetched),
             None => self.fetch(wanted),
         };
-        let object = fetch::decode(id, &fetch, self.core.options.max_object_size)?;
+        let decoded = |id: &oid| self.bases.borrow_mut().get(&id.to_owned());
+        let object = fetch::decode(id, &fetch, &decoded, self.core.options.max_object_size)?;
         Ok(self.keep(*id, object))
     }
 

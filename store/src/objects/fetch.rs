@@ -19,10 +19,12 @@ pub(crate) enum Fetched {
     Pack(Rc<AdoptedPack>, PackPosition),
 }
 
-/// Gives the object, verified against its id. `fetch` finds the bases of deltas.
+/// Gives the object, verified against its id. `fetch` finds the bases of deltas, `decoded` those that need
+/// not be read.
 pub(crate) fn decode(
     id: &oid,
     fetch: &dyn Fn(&oid) -> Result<Fetched, Error>,
+    decoded: &dyn Fn(&oid) -> Option<Object>,
     limit: u64,
 ) -> Result<Object, Error> {
     let damaged = |error: Error| match error {
@@ -54,7 +56,10 @@ pub(crate) fn decode(
             (EntryContent::ReferenceDelta(base), _) => fetch(&base).map_err(damaged)?,
             (EntryContent::OffsetDelta(distance), Some((pack, position))) => {
                 let base = pack.base(position, distance).map_err(damaged)?;
-                Fetched::Pack(pack, base)
+                match decoded(&pack.id(base).map_err(damaged)?) {
+                    Some(object) => Fetched::Object(object),
+                    None => Fetched::Pack(pack, base),
+                }
             }
             (EntryContent::OffsetDelta(_), None) => {
                 let reason = "its delta's base is given by offset, outside a pack".into();

@@ -32,6 +32,12 @@ struct PackIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackPosition(u32);
 
+impl From<PackPosition> for u64 {
+    fn from(position: PackPosition) -> Self {
+        position.0.into()
+    }
+}
+
 impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
