@@ -4,8 +4,13 @@
 pub mod client;
 pub mod curl;
 pub mod event;
+pub mod git_http_backend;
+pub mod history;
+mod hvt;
 pub mod image;
+pub mod linux;
 pub mod namespace;
+mod process;
 pub mod python;
 pub mod qemu;
 mod relay;

@@ -1,10 +1,11 @@
 //! Virtual machines of QEMU's with KVM, which is emulated too.
 
-use crate::{guest::HOSTNAME, linux::Linux};
+use crate::guest::HOSTNAME;
 use kalends_interop_tests::{
     Server,
     event::event,
     image::image,
+    linux::Linux,
     server::{PASSWORD, program},
 };
 use std::{fs, path::Path};
@@ -21,7 +22,7 @@ const FIRMWARE: [&str; 4] = [
 fn a_virtio_guest_serves_on_kvm_by_its_clock() {
     let mut server = Server::start_with_device_of("64M");
     server.stop();
-    let linux = Linux::new();
+    let linux = Linux::new(&[]);
     for name in ["curl", "qemu-system-x86_64", program().to_str().unwrap()] {
         linux.program(name);
     }
@@ -43,7 +44,7 @@ fn a_virtio_guest_serves_on_kvm_by_its_clock() {
     // With KVM the microvm has no PC's clock: the date can only be KVM's, and with a wrong one there is no valid
     // certificate.
     let guest = "kalends run virtio /image --block /device --accel kvm --memory 128 --machine";
-    let said = linux.run(&format!(
+    let said = linux.run(&[format!(
         "ip link set lo up; mkdir /share; mv /tmp /share/qemu; mkdir /tmp\n\
          for machine in q35 microvm; do\n\
          {guest} $machine -- --hostname={HOSTNAME} & guest=$!\n\
@@ -51,7 +52,7 @@ fn a_virtio_guest_serves_on_kvm_by_its_clock() {
          kill $guest; wait $guest; sleep 1\n\
          done\n\
          {guest} pc -- --port=x; echo \"ended $?\""
-    ));
+    )]);
     for line in ["q35 201", "microvm 204", "ended 2"] {
         assert!(said.lines().any(|said| said.trim() == line), "no line {line:?} in:\n{said}");
     }

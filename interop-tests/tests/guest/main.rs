@@ -4,7 +4,6 @@ mod guest;
 mod hvt;
 mod image;
 mod kvm;
-mod linux;
 mod run_virtio;
 mod spt;
 mod virtio;
