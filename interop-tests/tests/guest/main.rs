@@ -3,5 +3,7 @@
 mod guest;
 mod hvt;
 mod image;
+mod kvm;
+mod run_virtio;
 mod spt;
 mod virtio;
