@@ -83,6 +83,16 @@ impl Server {
         server
     }
 
+    /// What it runs on, as `KALENDS_TARGET` says: `hosted`, `spt`, `hvt` or `virtio`.
+    pub fn target(&self) -> &'static str {
+        match &self.target {
+            Target::Hosted => "hosted",
+            Target::Tender { target, .. } => target,
+            Target::Nested { .. } => "hvt",
+            Target::Virtio { .. } => "virtio",
+        }
+    }
+
     fn is_guest(&self) -> bool {
         !matches!(self.target, Target::Hosted)
     }

@@ -1,7 +1,7 @@
 //! One repository: objects and references.
 
 use crate::{
-    EncodedEntry, Error, Object, ObjectHeader, Objects, Transaction, Tree,
+    EncodedEntry, Error, Object, ObjectHeader, Objects, Pin, Transaction, Tree,
     core::{Core, RepositoryState},
     format::record::Attributes,
     objects::{
@@ -190,6 +190,12 @@ impl Repository {
             }
         }
         Err(Error::NoObject(id.to_owned()))
+    }
+
+    /// While the pin lives, nothing is collected that the references reach now: for what reads on while
+    /// others run.
+    pub fn pin(&self) -> Pin {
+        Pin::new(&self.state.borrow().pins)
     }
 
     /// Begins a transaction. It holds nothing until it is submitted, and may be dropped.

@@ -1,6 +1,7 @@
 //! Kalends: a calendar server that is its own operating system. This is the hosted program.
 
 mod command_line;
+mod compact;
 mod device;
 mod export;
 mod fsck;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Serve(options)) => serve::serve(&options),
         Ok(Command::Fsck { device }) => return fsck::fsck(&device),
+        Ok(Command::Compact { device }) => compact::compact(&device),
         Ok(Command::Repair { device, from, dry_run }) => return repair::repair(&device, &from, dry_run),
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
         Ok(Command::Image(command)) => image::image(&command),

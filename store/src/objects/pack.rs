@@ -71,9 +71,19 @@ pub(crate) struct PackPosition {
 }
 
 impl PackPosition {
+    /// The number of its record, from 0 on, in the order of ids.
+    pub(crate) fn number(self) -> usize {
+        self.record as usize
+    }
+
     /// Where its entry begins in the pack.
     pub(crate) fn offset(self) -> u64 {
         self.offset
+    }
+
+    /// Bytes of its entry.
+    pub(crate) fn length(self) -> u64 {
+        self.length
     }
 }
 
@@ -313,6 +323,14 @@ impl AdoptedPack {
     /// The header of the entry at a position.
     pub(crate) fn header(&self, position: PackPosition) -> Result<EntryHeader, Error> {
         EntryHeader::parse(&self.start_of_entry(position, MAX_ENTRY_HEADER as u64)?)
+    }
+
+    /// The object whose entry is `distance` bytes before an offset of the pack.
+    pub(crate) fn id_before(&self, offset: u64, distance: u64) -> Result<ObjectId, Error> {
+        let base = offset.checked_sub(distance).filter(|_| distance > 0);
+        let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
+        let found = found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))?;
+        self.id(found)
     }
 
     /// The base of a delta that is `distance` bytes before an entry.

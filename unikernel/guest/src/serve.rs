@@ -2,7 +2,7 @@
 
 use crate::{command_line::GuestOptions, console_log, idle::GuestIdle, interface, storage};
 use futures_util::future::{Either, select};
-use kalends::{ServiceHandler, own_authority};
+use kalends::{ServiceHandler, maintained, own_authority};
 use kalends_block_backend::Durability;
 use kalends_caldav::{
     Service, ServiceOptions,
@@ -65,7 +65,8 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
             .listen((Ipv6Addr::UNSPECIFIED, options.port).into())
             .map_err(|error| format!("cannot listen on port {}: {error}", options.port))?;
         announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
-        Server::new(network, tls, handler, Limits::default(), Shutdown::default()).run(vec![listener]).await;
+        let server = Server::new(network, tls, handler, Limits::default(), Shutdown::default());
+        maintained(&store, server.run(vec![listener])).await;
         Ok::<_, String>(())
     })?;
     store.close().map_err(|error| format!("the block device: {error}"))
