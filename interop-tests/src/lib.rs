@@ -6,6 +6,7 @@ pub mod curl;
 pub mod event;
 pub mod image;
 pub mod namespace;
+pub mod process;
 pub mod python;
 mod relay;
 pub mod server;

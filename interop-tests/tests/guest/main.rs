@@ -4,5 +4,7 @@ mod guest;
 mod hvt;
 mod image;
 mod linux;
+mod memory;
+mod refused_devices;
 mod spt;
 mod virtio;

@@ -1,6 +1,8 @@
 //! The guest's service: store, realm, TLS and HTTP over its own network stack.
 
-use crate::{command_line::GuestOptions, console_log, idle::GuestIdle, interface, storage};
+use crate::{
+    command_line::GuestOptions, console_log, ending::Ending, idle::GuestIdle, interface, memory, storage,
+};
 use futures_util::future::{Either, select};
 use kalends::{ServiceHandler, own_authority};
 use kalends_block_backend::Durability;
@@ -8,12 +10,11 @@ use kalends_caldav::{
     Service, ServiceOptions,
     realm::{Realm, generate_password},
 };
-use kalends_nolibc::{Current, Platform, memory_use};
-use kalends_store::{Error, Store};
+use kalends_nolibc::{Current, Platform};
 use kalends_tls_frontend::{
-    Limits, Network, Server, Shutdown,
+    Network, Server, Shutdown,
     certificate::Authority,
-    stack::{Ipv4, Stack, StackNetwork},
+    stack::{Ipv4, Stack, StackConfiguration, StackNetwork},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -29,18 +30,14 @@ const ADDRESS_WAIT: Duration = Duration::from_secs(10);
 const ADDRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Serves until the guest is ended; the error is one line.
-pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
+pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
     console_log::begin(options.log);
-    let configuration = options.network.configuration()?;
+    let shares = memory::share_out()?;
+    let configuration = StackConfiguration { limits: shares.stack, ..options.network.configuration()? };
     let mut stack = Stack::new(interface::open()?, &configuration).map_err(|error| error.to_string())?;
     let device = storage::open()?;
     let durability = device.durability();
-    let store = Store::open(device).map_err(|error| match error {
-        Error::NotAStore(_) => {
-            format!("the block device: {error}; make one with `kalends --device FILE` on a host")
-        }
-        error => format!("the block device: {error}"),
-    })?;
+    let store = storage::open_store(device, shares.store)?;
     for notice in store.notices() {
         println!("{notice}");
     }
@@ -48,12 +45,11 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let authority = own_authority(&store, hostname)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let password = first_user(&realm)?;
-    let memory = memory_use();
     let service_options = ServiceOptions {
         hostname: hostname.into(),
         authority: Some(authority.certificate_pem().to_owned()),
-        // A push too large for the guest must be refused, not end it; the other half is everybody's.
-        push_memory: Some((memory.capacity - memory.used) as u64 / 2),
+        push_memory: Some(memory::for_pushes()?),
+        index_memory: Some(shares.index),
     };
     let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
     let network = stack.network();
@@ -64,10 +60,10 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
             .listen((Ipv6Addr::UNSPECIFIED, options.port).into())
             .map_err(|error| format!("cannot listen on port {}: {error}", options.port))?;
         announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
-        Server::new(network, tls, handler, Limits::default(), Shutdown::default()).run(vec![listener]).await;
+        Server::new(network, tls, handler, shares.server, Shutdown::default()).run(vec![listener]).await;
         Ok::<_, String>(())
     })?;
-    store.close().map_err(|error| format!("the block device: {error}"))
+    store.close().map_err(|error| format!("the block device: {error}").into())
 }
 
 /// Makes the first user of a new store, and gives the password.
