@@ -74,8 +74,7 @@ impl Connection {
 
     /// Sends Basic credentials with every request of [`Self::request`].
     pub fn with_credentials(mut self, user: &str, password: &str) -> Self {
-        self.authorization =
-            format!("authorization: Basic {}\r\n", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        self.authorization = format!("authorization: {}\r\n", authorization(user, password));
         self
     }
 
@@ -159,6 +158,11 @@ impl Connection {
         }
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
+}
+
+/// The value of the header `Authorization` with Basic credentials (RFC 7617).
+pub fn authorization(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpStream> {

@@ -4,6 +4,8 @@
 pub mod client;
 pub mod curl;
 pub mod event;
+pub mod git_http_backend;
+pub mod history;
 pub mod image;
 pub mod namespace;
 pub mod process;

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// A transaction without blobs may have so many bytes and still use the reserve of a full device.
 const SMALL: usize = 64 << 10;
@@ -31,6 +30,8 @@ pub(crate) struct EncodedObject {
 pub(crate) struct PackToStore {
     pub(crate) pack: Bytes,
     pub(crate) index: Bytes,
+    /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
+    pub(crate) index_checksum: u64,
 }
 
 /// What a transaction is made of.
@@ -126,8 +127,8 @@ impl Core {
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
         }
-        for PackToStore { pack, index } in submission.packs {
-            let place = pack_place(next_extent()?, &pack, &index, self.disk.block_size);
+        for PackToStore { pack, index, index_checksum } in submission.packs {
+            let place = pack_place(next_extent()?, &pack, &index, index_checksum, self.disk.block_size);
             self.disk.write(place.extent.offset(), &pack)?;
             self.disk.write(place.extent.offset() + place.index_offset, &index)?;
             state.extents_unflushed = true;
@@ -207,13 +208,13 @@ fn is_large(entry: &[u8]) -> bool {
     OBJECT_HEADER + entry.len() > MAX_OPERATION
 }
 
-fn pack_place(extent: Extent, pack: &[u8], index: &[u8], block_size: u32) -> PackPlace {
+fn pack_place(extent: Extent, pack: &[u8], index: &[u8], index_checksum: u64, block_size: u32) -> PackPlace {
     PackPlace {
         extent,
         pack_length: pack.len() as u64,
         index_offset: (pack.len() as u64).next_multiple_of(block_size.into()),
         index_length: index.len() as u64,
-        index_checksum: xxh3_64(index),
+        index_checksum,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct OpenOptions {
     pub object_cache: usize,
     /// Bytes of decoded trees to keep. One tree of 10,000 events takes half a megabyte.
     pub tree_cache: usize,
+    /// Bytes of pages of pack indexes to keep. The whole index of a pack takes 42 bytes an object.
+    pub index_cache: usize,
     /// The largest object that is read or written, in bytes.
     pub max_object_size: u64,
     /// Bytes of log after which a checkpoint is made, or four times the last checkpoint if that is more.
@@ -48,6 +50,7 @@ impl Default for OpenOptions {
         Self {
             object_cache: 32 << 20,
             tree_cache: 32 << 20,
+            index_cache: 16 << 20,
             max_object_size: 256 << 20,
             checkpoint_after: 8 << 20,
         }

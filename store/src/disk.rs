@@ -1,6 +1,6 @@
 //! Reads of any byte range over a device that is read in blocks.
 
-use crate::Error;
+use crate::{Error, objects::page_cache::PageCache};
 use bytes::Bytes;
 use kalends_block_backend::BlockDevice;
 use std::rc::Rc;
@@ -10,9 +10,16 @@ use std::rc::Rc;
 pub(crate) struct Disk {
     pub(crate) device: Rc<dyn BlockDevice>,
     pub(crate) block_size: u32,
+    /// Pages of the indexes of its packs.
+    pub(crate) pages: Rc<PageCache>,
 }
 
 impl Disk {
+    /// A device, with a budget in bytes for pages of indexes.
+    pub(crate) fn new(device: &Rc<dyn BlockDevice>, block_size: u32, pages: usize) -> Self {
+        Self { device: device.clone(), block_size, pages: Rc::new(PageCache::new(pages)) }
+    }
+
     /// Reads any range.
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, Error> {
         let block = u64::from(self.block_size);

@@ -46,7 +46,7 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
             MIN_CAPACITY / SEGMENT
         )));
     }
-    let disk = Disk { device: device.clone(), block_size };
+    let disk = Disk::new(device, block_size, 0);
     // What was there must not come back if this is interrupted.
     for offset in SUPERBLOCKS {
         disk.write(offset, &[0; SUPERBLOCK_LENGTH])?;
@@ -82,7 +82,7 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 pub(crate) fn read_superblocks(
     device: &Rc<dyn BlockDevice>,
 ) -> Result<[Result<Superblock, SuperblockError>; 2], Error> {
-    let disk = Disk { device: device.clone(), block_size: device.block_size() };
+    let disk = Disk::new(device, device.block_size(), 0);
     if device.capacity() < SUPERBLOCKS[1] + SUPERBLOCK_LENGTH as u64 {
         return Err(Error::NotAStore(format!("{} bytes are too few", device.capacity())));
     }
@@ -153,7 +153,7 @@ pub(crate) fn acknowledged(candidates: &[(usize, Superblock)]) -> u64 {
 }
 
 /// Checks that the device can hold the store of a superblock.
-fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock) -> Result<Disk, Error> {
+fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock, pages: usize) -> Result<Disk, Error> {
     if superblock.capacity > device.capacity() {
         return Err(Error::NotAStore(format!(
             "it was formatted with {} bytes, and the device has {} only",
@@ -168,7 +168,7 @@ fn disk_for(device: &Rc<dyn BlockDevice>, superblock: &Superblock) -> Result<Dis
             device.block_size()
         )));
     }
-    Ok(Disk { device: device.clone(), block_size: superblock.block_size })
+    Ok(Disk::new(device, superblock.block_size, pages))
 }
 
 /// Opens the store from one superblock, writing nothing. The log must reach to the frame `acknowledged`.
@@ -179,7 +179,7 @@ pub(crate) fn open_from(
     acknowledged: u64,
     options: OpenOptions,
 ) -> Result<Core, Error> {
-    let disk = disk_for(device, superblock)?;
+    let disk = disk_for(device, superblock, options.index_cache)?;
     let seed = frame::seed(superblock.uuid);
     let mut loader = Loader::from_checkpoint(&disk, superblock)?;
     let mut reader = LogReader::new(&disk, seed, segments(superblock.capacity), superblock.log);

@@ -4,12 +4,13 @@ use crate::{
     Error, Object, Objects, Repository, Tree,
     commit::{EncodedObject, PackToStore, Submission},
     core::Core,
-    format::record::Attributes,
+    format::{pack_index, record::Attributes},
     objects::{
         entry::{self, EntryContent, EntryHeader},
         fetch::{self, Fetched},
         pack::AdoptedPack,
     },
+    pack::records_of,
     tree_chain::{self, Lineage},
 };
 use bytes::Bytes;
@@ -73,6 +74,7 @@ struct NewPack {
     adopted: Rc<AdoptedPack>,
     pack: Bytes,
     index: Bytes,
+    index_checksum: u64,
 }
 
 impl Transaction {
@@ -167,17 +169,27 @@ impl Transaction {
     /// # Errors
     /// [`Error::Malformed`] when pack and index are not of a kind or do not belong together.
     pub fn adopt_pack(&mut self, pack: Bytes, index: Bytes) -> Result<(), Error> {
-        let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone())?);
+        let mut records = records_of(&pack, &index)?;
+        let checksum =
+            pack.last_chunk().map_or(ObjectId::null(gix_hash::Kind::Sha1), |id| ObjectId::Sha1(*id));
+        let mut index = Vec::new();
+        let (_, index_checksum) = pack_index::write(&mut records, &checksum, &[], &mut |bytes| {
+            index.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        let index = Bytes::from(index);
+        let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone()));
         if pack.len() >= SMALL_PACK {
-            self.packs.push(NewPack { adopted, pack, index });
+            self.packs.push(NewPack { adopted, pack, index, index_checksum });
             return Ok(());
         }
         for position in adopted.positions()? {
+            let position = position?;
             let id = adopted.id(position)?;
             if self.has(&id)? {
                 continue;
             }
-            let kind = adopted.kind(position, &|id: &oid| Err(Error::NoObject(id.to_owned())))?;
+            let kind = adopted.kind(position)?;
             let bytes = adopted.entry(position)?;
             let header = EntryHeader::parse(&bytes)?;
             let base = match header.content {
@@ -217,8 +229,12 @@ impl Transaction {
             }
             objects.push(EncodedObject { id: *id, attributes: object.attributes, entry: object.entry });
         }
-        let packs =
-            self.packs.into_iter().map(|new| PackToStore { pack: new.pack, index: new.index }).collect();
+        let packs = self.packs.into_iter().map(|new| PackToStore {
+            pack: new.pack,
+            index: new.index,
+            index_checksum: new.index_checksum,
+        });
+        let packs = packs.collect();
         let core = self.repository.core();
         let submission = Submission { objects, packs, updates: self.updates };
         let number = core.submit(self.repository.state(), submission)?;

@@ -3,5 +3,5 @@
 mod authority;
 mod handler;
 
-pub use authority::{has_own_authority, own_authority};
+pub use authority::{has_own_authority, own_authority, own_certificate};
 pub use handler::ServiceHandler;

@@ -3,6 +3,7 @@
 mod guest;
 mod hvt;
 mod image;
+mod junk;
 mod linux;
 mod memory;
 mod refused_devices;

@@ -106,12 +106,8 @@ impl<'a> Resolver<'a> {
         }
         for pack in &state.packs {
             // A pack whose index is damaged has been reported.
-            if let Ok(Some(position)) = pack.find(id) {
-                let outside = |base: &oid| match state.index.get(base) {
-                    Some(record) => Ok(record.attributes().kind()),
-                    None => Err(Error::NoObject(base.to_owned())),
-                };
-                return pack.kind(position, &outside).map(Some);
+            if let Ok(Some((_, kind))) = pack.find_with_kind(id) {
+                return Ok(Some(kind));
             }
         }
         Ok(None)

@@ -18,7 +18,7 @@ pub(crate) struct PackPlace {
     pub(crate) index_offset: u64,
     /// Bytes of the index.
     pub(crate) index_length: u64,
-    /// xxh3-64 of the index.
+    /// xxh3-64 of what follows the pages of the index.
     pub(crate) index_checksum: u64,
 }
 

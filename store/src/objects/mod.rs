@@ -6,4 +6,5 @@ pub(crate) mod entry;
 pub(crate) mod fetch;
 pub(crate) mod index;
 pub(crate) mod pack;
+pub(crate) mod page_cache;
 pub(crate) mod zlib;

@@ -43,7 +43,7 @@ impl<'a> LinkCheck<'a> {
         let known = match self.present.get(&id) {
             Some(known) => Some(*known),
             None if self.repository.contains(&id) => {
-                let known = self.repository.header(&id)?.kind;
+                let known = self.repository.kind(&id)?;
                 if self.present.len() == REMEMBERED {
                     self.present.clear();
                 }

@@ -20,6 +20,6 @@ pub use receive::PackLimits;
 pub(crate) use completion::complete;
 pub(crate) use links::LinkCheck;
 pub(crate) use object_check::check_object;
-pub(crate) use pack_index::encode_index;
+pub(crate) use pack_index::{encode_index, records_of};
 pub(crate) use receive::{ReceiveStage, ReceivedPack, read_pack};
 pub(crate) use writer::{PackEncoder, PackOptions};

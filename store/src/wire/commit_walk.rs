@@ -232,7 +232,7 @@ pub(crate) async fn all_reach(
     // Depth first, each commit once for all of `wanted`: whether it reaches one of `had`.
     let mut reaches: HashMap<ObjectId, bool> = had.iter().map(|id| (*id, true)).collect();
     for want in wanted {
-        if repository.header(want)?.kind != Kind::Commit {
+        if repository.kind(want)? != Kind::Commit {
             continue;
         }
         let mut path: Vec<(ObjectId, Vec<ObjectId>)> = vec![(*want, vec![*want])];

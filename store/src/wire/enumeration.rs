@@ -82,7 +82,7 @@ pub(crate) async fn enumerate(
     for want in &selection.wants {
         let mut id = *want;
         loop {
-            let object_kind = repository.header(&id)?.kind;
+            let object_kind = repository.kind(&id)?;
             match object_kind {
                 Kind::Commit => wanted.push(id),
                 Kind::Tag => {

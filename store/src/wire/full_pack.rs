@@ -61,7 +61,7 @@ pub fn write_full_pack(repository: &Repository, out: &mut dyn Write) -> Result<i
 
 /// Reads an object, which compares it with its id.
 fn verify(repository: &Repository, id: &ObjectId) -> Result<(), Error> {
-    match repository.header(id)?.kind {
+    match repository.kind(id)? {
         // Kept in the cache of trees, which versions of one directory share as bases of deltas.
         Kind::Tree => repository.tree(id).map(drop),
         _ => repository.object(id).map(drop),

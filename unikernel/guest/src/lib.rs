@@ -1,5 +1,6 @@
 //! Kalends as a guest: the same service over the devices that a tender or a virtual machine gives.
 
+mod certificates;
 mod command_line;
 mod console_log;
 mod ending;

@@ -4,7 +4,8 @@
 //!
 //! | share | for |
 //! | --- | --- |
-//! | 1/16 | decoded objects that the store keeps |
+//! | 1/32 | decoded objects that the store keeps |
+//! | 1/32 | pages of the indexes of packs that it keeps |
 //! | 1/16 | decoded trees that it keeps |
 //! | 1/16 | the index of the calendars |
 //! | 1/8 | buffers of TCP connections |
@@ -63,7 +64,8 @@ fn shares(heap: usize) -> Shares {
     let connections = (sixteenth / CONNECTION).clamp(16, stack.connections);
     Shares {
         store: OpenOptions {
-            object_cache: store.object_cache.min(sixteenth),
+            object_cache: store.object_cache.min(sixteenth / 2),
+            index_cache: store.index_cache.min(sixteenth / 2),
             tree_cache: store.tree_cache.min(sixteenth),
             max_object_size: store.max_object_size.min(heap as u64 / 8),
             ..store
