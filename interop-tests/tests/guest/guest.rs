@@ -75,6 +75,11 @@ impl Guest {
         self.process.id()
     }
 
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// Ends it in the middle of whatever it does.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
