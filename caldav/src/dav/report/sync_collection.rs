@@ -61,7 +61,7 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
     let mut changes = difference.changes.into_iter();
     let mut href = String::new();
     let next = move |out: &mut String| {
-        let Some(Change { place, name, is_collection, is_removed }) = changes.next() else { return false };
+        let Some(Change { place, name, is_collection, now }) = changes.next() else { return false };
         let name = names.get(name).unwrap_or_default();
         href.clear();
         href.push_str(&place.href);
@@ -69,8 +69,7 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
         if is_collection {
             href.push('/');
         }
-        let entry = place.directory.tree.find(name).filter(|_| !is_removed);
-        match entry {
+        match now.as_ref().map(|(mode, id)| TreeEntry { mode: *mode, name: name.into(), id }) {
             None => multistatus::write_status(out, &href, StatusCode::NOT_FOUND),
             Some(entry) if is_member_file(&entry) => {
                 writer.write_entry(out, &href, &place.directory, entry);
@@ -136,7 +135,8 @@ struct Change {
     /// Where its name is among the names.
     name: Range<usize>,
     is_collection: bool,
-    is_removed: bool,
+    /// Its mode and object, unless it was removed.
+    now: Option<(EntryMode, ObjectId)>,
 }
 
 /// A collection in the state that the answer leads to.
@@ -260,7 +260,7 @@ impl Walk<'_> {
             let before = change.old.filter(|(mode, id)| is_member(*mode, change.name, id));
             let after = change.new.filter(|(mode, id)| is_member(*mode, change.name, id));
             let Some((mode, _)) = after.or(before) else { continue };
-            let told = self.tell(place, change.name, mode.is_tree(), after.is_none());
+            let told = self.tell(place, change.name, mode.is_tree(), after);
             if told.is_break() {
                 return Ok(told);
             }
@@ -298,7 +298,8 @@ impl Walk<'_> {
             let entry = new.tree.find(name).filter(|entry| is_member(entry.mode, entry.name, entry.id));
             let unchanged = entry.filter(|entry| old.tree.find(name).as_ref() == Some(entry));
             if let Some(entry) = unchanged {
-                let told = self.tell(place, name.as_bytes(), entry.mode.is_tree(), false);
+                let now = Some((entry.mode, entry.id));
+                let told = self.tell(place, name.as_bytes(), entry.mode.is_tree(), now);
                 if told.is_break() {
                     return Ok(told);
                 }
@@ -312,7 +313,7 @@ impl Walk<'_> {
         place: &Rc<Place>,
         name: &[u8],
         is_collection: bool,
-        is_removed: bool,
+        now: Option<(EntryMode, &oid)>,
     ) -> ControlFlow<()> {
         if self.skip > 0 {
             self.skip -= 1;
@@ -325,7 +326,8 @@ impl Walk<'_> {
         let start = self.names.len();
         self.names.extend_from_slice(name);
         let name = start..self.names.len();
-        self.changes.push(Change { place: place.clone(), name, is_collection, is_removed });
+        let now = now.map(|(mode, id)| (mode, id.to_owned()));
+        self.changes.push(Change { place: place.clone(), name, is_collection, now });
         ControlFlow::Continue(())
     }
 }
