@@ -222,11 +222,10 @@ impl AdoptedPack {
             let (mut low, mut high) = (start, (start + RECORDS).min(table.footer.objects));
             while low < high {
                 let middle = low + (high - low) / 2;
-                let record = pack_index::record(&page, middle)?;
-                match record.id_bytes().as_slice().cmp(id.as_bytes()) {
+                match pack_index::id_at(&page, middle).cmp(id.as_bytes()) {
                     Ordering::Less => low = middle + 1,
                     Ordering::Greater => high = middle,
-                    Ordering::Equal => return Ok(Some((middle, record))),
+                    Ordering::Equal => return Ok(Some((middle, pack_index::record(&page, middle)?))),
                 }
             }
         }
@@ -280,13 +279,14 @@ impl AdoptedPack {
     /// The object whose entry begins at an offset of the pack.
     fn at_offset(&self, offset: u64) -> Result<Option<PackPosition>, Error> {
         let table = self.table()?;
-        let page = table.order().partition_point(|row| row.key <= offset);
-        let Some(page) = page.checked_sub(1) else { return Ok(None) };
-        let start = page as u32 * PLACES;
+        let number = table.order().partition_point(|row| row.key <= offset);
+        let Some(number) = number.checked_sub(1) else { return Ok(None) };
+        let page = self.page(table.footer.record_pages() + number as u32)?;
+        let start = number as u32 * PLACES;
         let (mut low, mut high) = (start, (start + PLACES).min(table.footer.objects));
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.place_at(middle)?.offset.cmp(&offset) {
+            match pack_index::place(&page, middle)?.offset.cmp(&offset) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return self.position(middle).map(Some),
