@@ -3,6 +3,7 @@
 use crate::{
     Error, ReferenceUpdate,
     core::{Core, Purpose, RepositoryState, State, Submitted},
+    extent_writer::WrittenExtent,
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
@@ -27,11 +28,16 @@ pub(crate) struct EncodedObject {
 }
 
 /// A pack as it is going to be stored.
-pub(crate) struct PackToStore {
-    pub(crate) pack: Bytes,
-    pub(crate) index: Bytes,
-    /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
-    pub(crate) index_checksum: u64,
+pub(crate) enum PackToStore {
+    /// In memory.
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+        /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
+        index_checksum: u64,
+    },
+    /// On the device already, in an extent that becomes that of the pack.
+    Written { extent: WrittenExtent, adopted: Rc<AdoptedPack>, place: PackPlace },
 }
 
 /// What a transaction is made of.
@@ -157,13 +163,23 @@ impl Core {
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
         }
-        for PackToStore { pack, index, index_checksum } in submission.packs {
-            let place = pack_place(next_extent()?, &pack, &index, index_checksum, self.disk.block_size);
-            self.disk.write(place.extent.offset(), &pack)?;
-            self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+        for pack in submission.packs {
+            let (adopted, place) = match pack {
+                PackToStore::Memory { pack, index, index_checksum } => {
+                    let block_size = self.disk.block_size;
+                    let place = pack_place(next_extent()?, &pack, &index, index_checksum, block_size);
+                    self.disk.write(place.extent.offset(), &pack)?;
+                    self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+                    (Rc::new(AdoptedPack::on_device(self.disk.clone(), place)), place)
+                }
+                PackToStore::Written { extent, adopted, place } => {
+                    extent.keep();
+                    (adopted, place)
+                }
+            };
             state.extents_unflushed = true;
             state.log.append(&Operation::Pack(place).encode(), &mut spare);
-            target.packs.push(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)));
+            target.packs.push(adopted);
         }
         state.submitted += 1;
         let number = state.submitted;
@@ -214,10 +230,12 @@ fn try_allocate(
     let segments = state.log.segments_needed(sizes);
     let large = submission.objects.iter().filter(|object| is_large(&object.entry));
     let large = large.map(|object| object.entry.len() as u64);
-    let packs = submission
-        .packs
-        .iter()
-        .map(|pack| (pack.pack.len() as u64).next_multiple_of(block_size.into()) + pack.index.len() as u64);
+    let packs = submission.packs.iter().filter_map(|pack| match pack {
+        PackToStore::Memory { pack, index, .. } => {
+            Some((pack.len() as u64).next_multiple_of(block_size.into()) + index.len() as u64)
+        }
+        PackToStore::Written { .. } => None,
+    });
     let counts = large.chain(packs).map(|length| Extent::count_for(length).ok_or(Error::DeviceFull));
     let counts = counts.collect::<Result<Vec<u32>, _>>()?;
     let mut taken = Vec::new();

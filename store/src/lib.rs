@@ -12,6 +12,7 @@ mod commit;
 mod core;
 mod disk;
 mod error;
+mod extent_writer;
 mod format;
 mod group_commit;
 mod log;

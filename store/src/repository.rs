@@ -210,7 +210,7 @@ impl Repository {
     pub(crate) fn cache_object(&self, id: ObjectId, kind: Kind, data: &Bytes) {
         let key = (self.state.borrow().number, id);
         let object = Object { kind, data: data.clone() };
-        self.core.objects.borrow_mut().insert(key, object, data.len());
+        self.core.objects.borrow_mut().insert(key, object);
     }
 }
 

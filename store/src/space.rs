@@ -56,6 +56,20 @@ impl Space {
         self.take(extent).then_some(extent)
     }
 
+    /// As [`allocate`](Self::allocate), for an extent that may grow: within the largest range that is free,
+    /// behind some room for others, which take the first place that fits.
+    pub(crate) fn allocate_to_grow(&mut self, count: u32, reserve: u32) -> Option<Extent> {
+        /// The most segments that are left for others.
+        const ROOM: u32 = 64;
+        if count == 0 || self.free_segments < count.checked_add(reserve)? {
+            return None;
+        }
+        let (&first, &free) = self.free.iter().max_by_key(|(_, free)| **free)?;
+        let room = (free / 8).min(ROOM).min(free.checked_sub(count)?);
+        let extent = Extent { first: first + room, count };
+        self.take(extent).then_some(extent)
+    }
+
     /// Takes this very extent; false when part of it is not free.
     pub(crate) fn take(&mut self, extent: Extent) -> bool {
         let Some((&first, &count)) = self.free.range(..=extent.first).next_back() else { return false };
@@ -144,6 +158,17 @@ mod tests {
         assert_eq!(space.allocate(5, 4), Some(Extent { first: 1, count: 5 }));
         assert_eq!(space.allocate(1, 4), None);
         assert_eq!(space.allocate(4, 0), Some(Extent { first: 6, count: 4 }));
+    }
+
+    #[test]
+    fn what_may_grow_is_put_where_it_can() {
+        let mut space = Space::new(100);
+        assert_eq!(space.allocate_to_grow(4, 96), None);
+        assert_eq!(space.allocate_to_grow(4, 0), Some(Extent { first: 13, count: 4 }));
+        assert_eq!(space.allocate(1, 0), Some(Extent { first: 1, count: 1 }));
+        assert!(space.take(Extent { first: 17, count: 83 }));
+        assert_eq!(space.allocate_to_grow(11, 0), Some(Extent { first: 2, count: 11 }));
+        assert_eq!(space.allocate_to_grow(1, 0), None);
     }
 
     proptest! {

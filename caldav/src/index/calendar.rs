@@ -40,7 +40,7 @@ impl CalendarIndex {
 
     /// Bytes of memory that it takes, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.tree.as_bytes().len() + 4 * self.tree.len() + size_of::<Self>()
+        self.bytes + self.tree.memory() + size_of::<Self>()
     }
 
     /// The objects in `tree` that are not in the index.

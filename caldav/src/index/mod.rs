@@ -160,7 +160,7 @@ impl Index {
 impl State {
     /// The tree with an index that shares most with `tree`, if that is half of it.
     fn most_like(&self, tree: &Tree) -> Option<ObjectId> {
-        let length = tree.as_bytes().len();
+        let length = tree.byte_len();
         let common = |kept: &Kept| kept.index.tree().common_bytes(tree);
         let best = self.calendars.iter().map(|(id, kept)| (common(kept), id)).max()?;
         (length > 0 && best.0 * 2 >= length).then_some(*best.1)

@@ -25,7 +25,12 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Starts a guest, and waits until it is ready.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_until(command, "Ready.")
+    }
+
+    /// Starts it, and waits until it says this line.
+    pub(crate) fn start_until(mut command: Command, awaited: &str) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().expect("the guest's host runs");
         let output = process.stdout.take().unwrap();
         let (send, receive) = mpsc::channel();
@@ -36,7 +41,7 @@ impl Guest {
         });
         let mut guest = Self { process, console: Vec::new() };
         let end = Instant::now() + PATIENCE;
-        while guest.console.last().is_none_or(|line| line.trim() != "Ready.") {
+        while guest.console.last().is_none_or(|line| line.trim() != awaited) {
             match receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => guest.console.push(line),
                 Err(error) => panic!("the guest did not get ready ({error}): {:#?}", guest.console),
@@ -63,6 +68,11 @@ impl Guest {
             said.push_str(&output.unwrap_or_default());
         }
         (status, said)
+    }
+
+    /// The process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it in the middle of whatever it does.

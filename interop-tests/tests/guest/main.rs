@@ -3,6 +3,5 @@
 mod guest;
 mod hvt;
 mod image;
-mod linux;
 mod spt;
 mod virtio;

@@ -5,14 +5,14 @@ use kalends_interop_tests::{
     Server, TemporaryDirectory,
     event::event,
     namespace::{GUEST, Namespace},
-    target::spt,
+    target,
 };
 use std::{fs, path::Path, process::Command};
 
 const WAY: Way = Way { port: 443, address: GUEST };
 
 fn tender(namespace: &Namespace, device: &Path, options: &str) -> Command {
-    let mut command = spt(namespace, device, 64);
+    let mut command = target::tender("spt", namespace, device, 64);
     command.args(options.split_whitespace());
     command
 }

@@ -94,7 +94,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn keep(&self, id: ObjectId, object: Object) -> Object {
-        self.bases.borrow_mut().insert(id, object.clone(), object.data.len());
+        self.bases.borrow_mut().insert(id, object.clone());
         object
     }
 

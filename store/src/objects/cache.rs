@@ -1,5 +1,6 @@
 //! A cache bounded by bytes that forgets what was used longest ago.
 
+use crate::Object;
 use std::{
     collections::{BTreeMap, HashMap},
     hash::Hash,
@@ -7,6 +8,28 @@ use std::{
 
 /// Bookkeeping of one entry, in bytes, added to its size.
 const OVERHEAD: usize = 150;
+
+/// What a cache can hold.
+pub(crate) trait Cached: Clone {
+    /// Bytes of memory of the value alone.
+    fn size(&self) -> usize;
+
+    /// Bytes by which the cache grows with the value; less than its size when values share memory.
+    fn enter(&self) -> usize {
+        self.size()
+    }
+
+    /// Bytes by which the cache shrinks when the value is taken out.
+    fn leave(&self) -> usize {
+        self.size()
+    }
+}
+
+impl Cached for Object {
+    fn size(&self) -> usize {
+        self.data.len()
+    }
+}
 
 /// A least-recently-used cache.
 pub(crate) struct Cache<K, V> {
@@ -19,11 +42,10 @@ pub(crate) struct Cache<K, V> {
 
 struct Slot<V> {
     value: V,
-    bytes: usize,
     used: u64,
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
+impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
     /// A cache of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self { entries: HashMap::new(), by_use: BTreeMap::new(), clock: 0, bytes: 0, limit }
@@ -38,15 +60,15 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
         Some(slot.value.clone())
     }
 
-    /// Keeps a value of so many bytes, unless it alone would take more than half of the cache.
-    pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
+    /// Keeps a value, unless it alone would take more than half of the cache.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(&key);
-        let bytes = bytes.saturating_add(OVERHEAD);
-        if bytes > self.limit / 2 {
+        if value.size().saturating_add(OVERHEAD) > self.limit / 2 {
             return;
         }
+        let bytes = value.enter() + OVERHEAD;
         self.clock += 1;
-        self.entries.insert(key, Slot { value, bytes, used: self.clock });
+        self.entries.insert(key, Slot { value, used: self.clock });
         self.by_use.insert(self.clock, key);
         self.bytes += bytes;
         while self.bytes > self.limit {
@@ -59,7 +81,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
     fn remove(&mut self, key: &K) {
         if let Some(slot) = self.entries.remove(key) {
             self.by_use.remove(&slot.used);
-            self.bytes -= slot.bytes;
+            self.bytes -= slot.value.leave() + OVERHEAD;
         }
     }
 }
@@ -67,21 +89,65 @@ impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ObjectId, Tree, TreeEdit};
+    use gix_object::tree::EntryKind;
+    use std::rc::Rc;
+
+    /// A value of so many bytes.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Sized(usize, usize);
+
+    impl Cached for Sized {
+        fn size(&self) -> usize {
+            self.1
+        }
+    }
 
     #[test]
     fn the_cache_stays_within_its_bytes_and_forgets_the_least_used() {
         let mut cache = Cache::new(10 * (100 + OVERHEAD));
         for key in 0..10 {
-            cache.insert(key, key, 100);
+            cache.insert(key, Sized(key, 100));
         }
-        assert_eq!(cache.get(&0), Some(0));
-        cache.insert(10, 10, 100);
-        assert_eq!((cache.get(&0), cache.get(&1), cache.get(&10)), (Some(0), None, Some(10)));
-        cache.insert(11, 11, 1400);
+        assert_eq!(cache.get(&0), Some(Sized(0, 100)));
+        cache.insert(10, Sized(10, 100));
+        assert_eq!((cache.get(&0).is_some(), cache.get(&1), cache.get(&10).is_some()), (true, None, true));
+        cache.insert(11, Sized(11, 1400));
         assert_eq!(cache.get(&11), None, "too large to be worth it");
         for key in 100..1000 {
-            cache.insert(key % 130, key, 100);
+            cache.insert(key % 130, Sized(key, 100));
             assert!(cache.bytes <= cache.limit && cache.entries.len() == cache.by_use.len());
         }
+    }
+
+    #[test]
+    fn what_versions_of_a_tree_share_is_counted_once() {
+        let names = |range: std::ops::Range<u32>| {
+            range.map(|number| TreeEdit {
+                name: format!("{number:05}.ics").into(),
+                entry: Some((EntryKind::Blob, ObjectId::Sha1([7; 20]))),
+            })
+        };
+        let whole = Tree::default().edit(&names(0..5000).collect::<Vec<_>>()).unwrap().unwrap();
+        let mut tree = Rc::new(whole);
+        let size = tree.size();
+        let mut cache = Cache::new(4 * size);
+        let mut trees = Vec::new();
+        for number in 0..40 {
+            cache.insert(number, tree.clone());
+            trees.push(tree.clone());
+            assert!(cache.bytes <= cache.limit, "{} of {}", cache.bytes, cache.limit);
+            let edit = TreeEdit { name: format!("{:05}.ics", number * 37).into(), entry: None };
+            tree = Rc::new(tree.edit(&[edit]).unwrap().unwrap());
+        }
+        assert!((0..40).all(|number| cache.get(&number).is_some()), "40 versions in the room of four trees");
+        (0..40).for_each(|number| cache.remove(&number));
+        assert_eq!(cache.bytes, 0);
+        // Trees that share nothing need room of their own.
+        for number in 0..40 {
+            cache.insert(number, Rc::new(Tree::decode(trees[0].to_bytes()).unwrap()));
+            assert!(cache.bytes <= cache.limit);
+        }
+        assert_eq!((0..40).filter(|number| cache.get(number).is_some()).count(), 3);
     }
 }

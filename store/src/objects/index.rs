@@ -26,7 +26,13 @@ impl ObjectIndex {
         if let Some(record) = self.recent.get(&key) {
             return Some(*record);
         }
-        let at = self.sorted.binary_search_by(|record| record.id_bytes().cmp(&key)).ok()?;
+        // The first bytes nearly always tell, and compare as a number.
+        let (start, end) = halves(&key);
+        let order = |record: &Record| {
+            let (record_start, record_end) = halves(record.id_bytes());
+            record_start.cmp(&start).then_with(|| record_end.cmp(end))
+        };
+        let at = self.sorted.binary_search_by(order).ok()?;
         self.sorted.get(at).copied()
     }
 
@@ -85,6 +91,12 @@ impl ObjectIndex {
             }
         }
     }
+}
+
+/// The first 8 bytes of an id as a number that sorts as they do, and the others.
+fn halves(id: &[u8; 20]) -> (u64, &[u8]) {
+    let (start, end) = id.split_at(8);
+    (start.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), end)
 }
 
 #[cfg(test)]

@@ -70,6 +70,13 @@ pub(crate) struct PackPosition {
     length: u64,
 }
 
+impl PackPosition {
+    /// Where its entry begins in the pack.
+    pub(crate) fn offset(self) -> u64 {
+        self.offset
+    }
+}
+
 impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
@@ -186,6 +193,12 @@ impl AdoptedPack {
         Ok(self.table()?.footer.objects as usize)
     }
 
+    /// Objects from which all of the pack can be reached, when it holds all that they reach; none when that
+    /// is not known.
+    pub(crate) fn tips(&self) -> Result<&[ObjectId], Error> {
+        Ok(&self.table()?.tips)
+    }
+
     /// Finds the record of an object.
     fn find_record(&self, id: &oid) -> Result<Option<(u32, Record)>, Error> {
         let table = self.table()?;
@@ -275,6 +288,11 @@ impl AdoptedPack {
     /// The id of the object at a position.
     pub(crate) fn id(&self, position: PackPosition) -> Result<ObjectId, Error> {
         self.record(position.record).map(|record| record.id())
+    }
+
+    /// The id and the kind of the object at a position.
+    pub(crate) fn id_and_kind(&self, position: PackPosition) -> Result<(ObjectId, Kind), Error> {
+        self.record(position.record).map(|record| (record.id(), record.attributes().kind()))
     }
 
     /// The kind of the object at a position.

@@ -43,7 +43,7 @@ impl<'a> Maker<'a> {
         for first in self.steps(id) {
             match self.follow(id, first) {
                 Ok(object) => {
-                    self.made.borrow_mut().insert(*id, object.clone(), object.data.len());
+                    self.made.borrow_mut().insert(*id, object.clone());
                     return Ok(object);
                 }
                 Err(other) => culprit = other,

@@ -126,7 +126,7 @@ impl PackScan<'_> {
         for delta in deltas.into_iter().rev() {
             object.data = delta::apply(&object.data, &delta, self.limit)?.into();
         }
-        self.bases.insert(offset, object.clone(), object.data.len());
+        self.bases.insert(offset, object.clone());
         Ok(Some(object))
     }
 }

@@ -423,7 +423,7 @@ impl RepositoryRepair<'_, '_, '_> {
         if count > 0 {
             let make = |id: &ObjectId| self.maker.make(id).map_err(Error::NoObject);
             let (pack, index, index_checksum) = encode_pack(entries, &make)?;
-            let pack = PackToStore { pack: pack.into(), index: index.into(), index_checksum };
+            let pack = PackToStore::Memory { pack: pack.into(), index: index.into(), index_checksum };
             self.core.store_again(self.state, Vec::new(), vec![pack])?;
             self.flush()?;
         }

@@ -6,6 +6,7 @@ use crate::{
     wire::{
         Protocol,
         advertisement::peeled,
+        closed_pack,
         commit_walk::{all_reach, peel},
         enumeration::{Selection, enumerate},
         fetch_request::{Acknowledge, Command, FetchRequest, parse_command},
@@ -334,24 +335,47 @@ async fn write_pack(
         include_tag: request.include_tag,
     };
     let mut meter = Meter::new(sideband, "Enumerating objects", None);
-    let enumeration = enumerate(repository, &selection, pace, &mut |done| {
+    let mut progress = |done| {
         if !meter.update(done) {
             sideband.keep_alive();
         }
-    })
-    .await?;
+    };
+    let mut copied = None;
+    let enumeration = if let Some(with_pack) = match request.offset_deltas {
+        true => closed_pack::find(repository, &selection, pace, &mut progress).await?,
+        false => None,
+    } {
+        copied = Some(with_pack.pack);
+        with_pack.rest
+    } else if let Some(found) = closed_pack::of_kinds(repository, &selection, pace, &mut progress).await? {
+        found
+    } else {
+        enumerate(repository, &selection, pace, &mut progress).await?
+    };
     let objects = enumeration.objects;
-    meter.update(objects.len() as u64);
+    let in_pack = copied.as_ref().map(|pack| pack.len()).transpose()?.unwrap_or(0);
+    meter.update((objects.len() + in_pack) as u64);
     meter.done();
     // A partial clone may lack what its commits refer to, so nothing is known of it.
-    let thin = request.thin_pack && selection.filter.is_none();
+    let thin = request.thin_pack && selection.filter.is_none() && copied.is_none();
     let known = if thin { enumeration.known } else { HashSet::new() };
     let options = PackOptions { offset_deltas: request.offset_deltas, known };
     let mut encoder = PackEncoder::new(repository, &options, &objects)?;
     let mut out = Vec::with_capacity(2 * PIECE);
-    encoder.begin(&mut out);
-    for id in &objects {
-        encoder.write(id, &mut out)?;
+    match &copied {
+        None => encoder.begin(&mut out),
+        Some(pack) => {
+            encoder.begin_copying(pack, &mut out)?;
+            while encoder.copy_from(PIECE as u64, &mut out)? {
+                pace.spend(PIECE as u64 / 4).await;
+                sideband.data(&mut out);
+                sideband.drained().await;
+                out.clear();
+            }
+        }
+    }
+    for number in 0..objects.len() {
+        encoder.write(number as u32, &mut out)?;
         pace.spend(1000).await;
         if out.len() >= PIECE {
             sideband.data(&mut out);
@@ -363,8 +387,12 @@ async fn write_pack(
     sideband.data(&mut out);
     sideband.flush_data();
     sideband.progress(&format!(
-        "Total {} (delta {}), reused {} (delta {}), pack-reused 0\n",
-        statistics.total, statistics.deltas, statistics.reused, statistics.reused_deltas
+        "Total {} (delta {}), reused {} (delta {}), pack-reused {}\n",
+        statistics.total + statistics.copied,
+        statistics.deltas,
+        statistics.reused,
+        statistics.reused_deltas,
+        statistics.copied
     ));
     Ok(())
 }

@@ -23,8 +23,8 @@ fn operations() -> Vec<Operation> {
         Put(0, 50),
         Adopt(0, 530_000),
     ];
-    // A checkpoint each, so that the space of earlier ones is used again.
-    operations.extend(std::iter::repeat_n(Put(0, 1700), 5));
+    // A checkpoint for every other one, so that the space of earlier ones is used again.
+    operations.extend(std::iter::repeat_n(Put(0, 9000), 6));
     operations
 }
 
@@ -69,20 +69,21 @@ fn a_store_that_commits_in_another_order_is_found_out() {
     let (whole, session) = sabotaged(0..0, 0..0);
     whole.unwrap();
     let offsets = session.device.write_offsets();
-    let superblocks = [0, 64 << 10];
-    let is_superblock = |offset: &u64| superblocks.contains(offset);
-    // Before the first one nothing was given up, and after the last one nothing is used again.
-    let ends =
-        [offsets.iter().position(is_superblock).unwrap(), offsets.iter().rposition(is_superblock).unwrap()];
+    let is_superblock = |offset: &u64| [0, 64 << 10].contains(offset);
     // The slot of the secrets that is written last: it guards against rot, which this is not.
     let secrets: Vec<u64> =
         offsets.iter().copied().filter(|offset| (128 << 10..256 << 10).contains(offset)).collect();
     let second_slot = secrets[secrets.len() - 1] / (64 << 10);
+    let mut superblocks = 0;
     for (write, offset) in offsets.iter().enumerate() {
         let noticed = sabotaged(0..0, write as u64..write as u64 + 1).0.is_err();
-        let harmless = ends.contains(&write) || offset / (64 << 10) == second_slot;
+        if is_superblock(offset) {
+            // A late one does harm only when space is used again before it is durable.
+            superblocks += usize::from(noticed);
+            continue;
+        }
+        let harmless = offset / (64 << 10) == second_slot;
         assert!(noticed || harmless, "write {write} of {}, to byte {offset}", offsets.len());
     }
-    let superblocks = offsets.iter().filter(|offset| is_superblock(offset)).count();
-    assert!(superblocks > 2, "{superblocks} superblocks");
+    assert!(superblocks > 0, "no superblock that comes late is found out");
 }

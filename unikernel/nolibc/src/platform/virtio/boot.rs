@@ -3,15 +3,13 @@
 //! The loader enters by PVH (Xen's `docs/misc/pvh.pandoc`, `xen/include/public/arch-x86/hvm/start_info.h`):
 //! 32-bit protected mode without paging, the address of the start information in EBX.
 
+use super::acpi::Memory;
 use crate::one_thread::OneThread;
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     ffi::{CStr, c_char},
     ops::Range,
 };
-
-/// The longest command line.
-const COMMAND_LINE: usize = 4096;
 
 /// Xen's `struct hvm_start_info`, version 1.
 #[repr(C)]
@@ -44,29 +42,34 @@ const MAX_ENTRIES: u32 = 128;
 /// Memory above this is not used: the page tables end here.
 const END: u64 = 1 << 32;
 
-struct Boot {
-    memory: Cell<(usize, usize)>,
-    command_line: RefCell<[u8; COMMAND_LINE]>,
-    length: Cell<usize>,
-}
+/// A page of the largest size in use.
+const LARGE_PAGE: u64 = 2 << 20;
 
-static BOOT: OneThread<Boot> = OneThread::new(Boot {
-    memory: Cell::new((0, 0)),
-    command_line: RefCell::new([0; COMMAND_LINE]),
-    length: Cell::new(0),
-});
+/// Memory behind the image.
+static MEMORY: OneThread<Cell<(u64, u64)>> = OneThread::new(Cell::new((0, 0)));
 
 /// Memory behind the image.
 pub(super) fn memory() -> Range<usize> {
-    let (start, end) = BOOT.memory.get();
-    start..end
+    let (start, end) = MEMORY.get();
+    start as usize..end as usize
 }
 
-/// The command line, copied: the loader may have put it where the heap is.
-pub(super) fn command_line() -> &'static [u8] {
-    // SAFETY: it is written once, before the first call of this.
-    let line = unsafe { &*BOOT.command_line.as_ptr() };
-    line.get(..BOOT.length.get()).unwrap_or_default()
+/// What is mapped for device registers: all behind the memory, below 4 GiB.
+pub(super) fn device_registers() -> Range<u64> {
+    let (_, end) = MEMORY.get();
+    end.next_multiple_of(LARGE_PAGE)..END
+}
+
+/// Memory that the first page tables map.
+struct LowMemory;
+
+impl Memory for LowMemory {
+    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let end = address.checked_add(length as u64)?;
+        // SAFETY: all of it is mapped, and the tables that are looked for lie where nothing writes.
+        (address != 0 && end <= END)
+            .then(|| unsafe { std::slice::from_raw_parts(address as *const u8, length) })
+    }
 }
 
 /// Where the memory that holds the image ends.
@@ -93,30 +96,26 @@ impl StartInfo {
 
     /// # Safety
     /// The information must be what a loader handed over.
-    unsafe fn keep_command_line(&self) {
+    unsafe fn command_line(&self) -> &[u8] {
         if self.command_line == 0 {
-            return;
+            return &[];
         }
         // SAFETY: the loader has put a C string there.
-        let line = unsafe { CStr::from_ptr(self.command_line as *const c_char) }.to_bytes();
-        let length = line.len().min(COMMAND_LINE);
-        BOOT.command_line.borrow_mut()[..length].copy_from_slice(&line[..length]);
-        BOOT.length.set(length);
+        unsafe { CStr::from_ptr(self.command_line as *const c_char) }.to_bytes()
     }
 }
 
 crate::guest_only! {
     #[cfg(feature = "virtio")]
     mod entry {
-        use super::{BOOT, MAGIC, StartInfo, memory_end};
+        use super::{MAGIC, MEMORY, StartInfo, memory_end};
         use crate::{
             exit,
-            platform::{virtio::{CLOCK, calendar_clock, interrupts, serial, timer}, x86},
+            platform::{virtio::{CLOCK, acpi, command_line, date, frequency, interrupts, power, serial}, x86},
         };
         use std::cell::UnsafeCell;
 
         const TABLE: usize = 4096;
-        const LARGE_PAGE: u64 = 2 << 20;
 
         /// Page tables of the first moments: the lowest 4 GiB, all of it writable.
         #[repr(C, align(4096))]
@@ -217,21 +216,25 @@ crate::guest_only! {
             let Some(end) = memory_end(unsafe { info.memory_map() }, image.clone()) else {
                 exit::stop(exit::FAILURE, format_args!("the loader's memory map has no memory for the image"));
             };
-            BOOT.memory.set((image.end as usize, end as usize));
+            MEMORY.set((image.end, end));
+            power::set_sleep_control(acpi::sleep_control(&super::LowMemory, info.rsdp));
+            // The loader may have put it where the heap will be.
             // SAFETY: the loader made the information.
-            unsafe { info.keep_command_line() };
+            if let Err(mistake) = command_line::keep(unsafe { info.command_line() }) {
+                exit::stop(exit::USAGE, format_args!("{mistake}"));
+            }
             let layout = x86::paging::Layout {
                 // Firmware tables and the start information; page zero is nothing.
                 loader: 0x1000..image.start,
                 text: image.start..(&raw const x86::__text_end) as u64,
                 constants: (&raw const x86::__text_end) as u64..(&raw const x86::__rodata_end) as u64,
                 memory_end: end,
-                devices: end.next_multiple_of(LARGE_PAGE)..super::END,
+                devices: super::device_registers(),
             };
             // SAFETY: the layout is that of the linker script and the loader's map.
             unsafe { x86::paging::enable(&layout) };
             interrupts::begin();
-            CLOCK.begin(timer::cycles_per_second(), calendar_clock::read());
+            CLOCK.begin(frequency::begin(), date::read(None));
             crate::start()
         }
     }
