@@ -80,7 +80,7 @@ pub(crate) fn pack_seeds() -> Vec<Vec<u8>> {
             let a = (a + u32::from(*byte)) % 65_521;
             (a, (b + a) % 65_521)
         });
-        bytes.extend_from_slice(&(b << 16 | a).to_be_bytes());
+        bytes.extend_from_slice(&((b << 16) | a).to_be_bytes());
         bytes
     };
     let whole = entry(&[0x3a], b"0123456789");

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod device;
+mod disk;
 mod export;
 mod fsck;
 mod git_source;

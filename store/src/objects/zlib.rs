@@ -62,7 +62,7 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
         a += u32::from(*byte);
         b += a;
     }
-    out.extend_from_slice(&((b % 65521) << 16 | a % 65521).to_be_bytes());
+    out.extend_from_slice(&(((b % 65521) << 16) | (a % 65521)).to_be_bytes());
 }
 
 /// Inflates the stream that `zlib` begins with, which must give exactly `size` bytes, and says how long

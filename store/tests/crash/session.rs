@@ -280,8 +280,9 @@ impl Session {
         fail(None);
         match result {
             Err(Error::Device(_)) => self.restart(),
-            // It was not acknowledged in the model, which allows for it.
-            Ok(()) if self.repository(number).is_none() || after > 0 => Ok(()),
+            Ok(()) if self.repository(number).is_none() => Ok(()),
+            // What came after the acknowledgement may have failed, such as a superblock.
+            Ok(()) if after > 0 => self.restart(),
             Ok(()) => panic!("acknowledged by a device that fails"),
             Err(error) => Err(error),
         }

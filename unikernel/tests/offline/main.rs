@@ -1,6 +1,7 @@
 //! The commands that work on a device without a server: `fsck`, `repair`, `export`, `image`, `passwd`.
 
 mod devices;
+mod disk;
 mod export;
 mod fsck;
 mod image;
