@@ -42,7 +42,7 @@ Usage: kalends [serve] [OPTIONS]
              add-user DEVICE NAME [--password-file FILE] [--administrator]
              set-password DEVICE NAME [--password-file FILE]
              import DEVICE NAME SOURCE [--replace]
-               makes a git repository or bundle that of user NAME, under the rules of a push
+               makes a git repository or bundle that of user NAME, or `realm`, under the rules of a push
              import DEVICE NAME FILE.ics --calendar CALENDAR
                adds all events of a calendar's export, or none
              export DEVICE DIRECTORY    as `kalends export`
