@@ -5,7 +5,7 @@ use std::{
     fmt,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Seek, SeekFrom},
-    os::unix::fs::{FileExt, FileTypeExt},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +15,8 @@ use std::{
 pub enum OpenError {
     /// Another process has it open as a device.
     InUse(PathBuf),
+    /// The system uses it: a file system on it is mounted, or it is part of something else.
+    Busy(PathBuf),
     /// It is neither a regular file nor a block special file.
     NotADevice(PathBuf),
     /// The host refused.
@@ -25,6 +27,11 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse(path) => write!(f, "{} is in use by another process", path.display()),
+            Self::Busy(path) => write!(
+                f,
+                "{} is mounted, or in use as swap, by RAID, by the device mapper or by another server",
+                path.display()
+            ),
             Self::NotADevice(path) => {
                 write!(f, "{} is neither a regular file nor a block device", path.display())
             }
@@ -35,7 +42,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// A device in a host file. It is locked against a second process as long as it lives.
+/// A device in a host file, or a disk of the host. It is locked against a second process as long as it lives.
 ///
 /// A flush is an fdatasync. Once one has failed, the kernel may have dropped what was written, so every
 /// later write and flush fails too.
@@ -61,10 +68,20 @@ impl FileDevice {
         Self::from_file(path, file, File::try_lock)
     }
 
-    /// Opens an existing file or block special file.
+    /// Opens an existing file or block special file. The latter is claimed as a mount does (`O_EXCL`): what
+    /// is mounted, or part of a RAID or of a mapped device, is [`OpenError::Busy`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.map_err(|error| OpenError::Io(path.into(), error))?;
+        let io = |error| OpenError::Io(path.into(), error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        // Without O_CREAT this has a meaning for block special files only (open(2)).
+        if std::fs::metadata(path).map_err(io)?.file_type().is_block_device() {
+            options.custom_flags(rustix::fs::OFlags::EXCL.bits().cast_signed());
+        }
+        let file = options.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => OpenError::Busy(path.into()),
+            _ => io(error),
+        })?;
         Self::from_file(path, file, File::try_lock)
     }
 

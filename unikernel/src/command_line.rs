@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::{
+    device::Format,
     image::{self, ImageCommand},
     size,
 };
@@ -38,11 +39,13 @@ Usage: kalends [serve] [OPTIONS]
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
   image    prepares such a device, or tells about it:
              create DEVICE [--size SIZE] [--user NAME] [--password-file FILE] [--hostname NAME]
-               makes a new device, a user and a certificate authority, and never replaces a file
+                    [--format [--force]]
+               makes a new device, a user and a certificate authority, and never replaces a file;
+               with --format on a disk (or in a file) that exists and is blank, with --force on any
              add-user DEVICE NAME [--password-file FILE] [--administrator]
              set-password DEVICE NAME [--password-file FILE]
              import DEVICE NAME SOURCE [--replace]
-               makes a git repository or bundle that of user NAME, under the rules of a push
+               makes a git repository or bundle that of user NAME, or `realm`, under the rules of a push
              import DEVICE NAME FILE.ics --calendar CALENDAR
                adds all events of a calendar's export, or none
              export DEVICE DIRECTORY    as `kalends export`
@@ -57,6 +60,7 @@ Options of serve:
                         [default: 127.0.0.1:8443 and [::1]:8443]; 0.0.0.0:8443 for all networks
   --device FILE         the block device: a file or a disk [default: kalends.img]
   --size SIZE           size of a new device file, such as 512M or 20G [default: 1G]
+  --format              make a store on a disk (or in a file) that exists and is blank
   --user NAME           the first user, or whose password to set [default: calendar]
   --password-file FILE  the user's password, first line of FILE [default: one is made at the first start]
   --cert FILE           certificate chain (PEM), server certificate first
@@ -115,6 +119,7 @@ pub(crate) struct ServeOptions {
     pub(crate) listen_given: bool,
     pub(crate) device: PathBuf,
     pub(crate) size: u64,
+    pub(crate) format: Format,
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
@@ -132,6 +137,7 @@ impl Default for ServeOptions {
             listen_given: false,
             device: "kalends.img".into(),
             size: 1 << 30,
+            format: Format::Never,
             user: None,
             password_file: None,
             certificate: None,
@@ -190,6 +196,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     format!("--size {value}: expected a number with K, M, G or T, such as 1G")
                 })?;
             }
+            Arg::Long("format") => options.format = Format::Blank,
             Arg::Long("user") => options.user = Some(text(&mut parser)?),
             Arg::Long("password-file") => {
                 options.password_file = Some(parser.value().map_err(line)?.into());
@@ -306,14 +313,14 @@ mod tests {
 
     #[test]
     fn every_flag_is_read() {
-        let arguments = "serve --listen [::1]:1 --listen :2 --device d --size 2G --user ada --password-file p \
+        let arguments = "serve --listen [::1]:1 --listen :2 --device d --size 2G --format --user ada --password-file p \
                          --cert c --key k --hostname cal.example --log debug";
         let Ok(Command::Serve(options)) = run(&arguments.split_whitespace().collect::<Vec<_>>()) else {
             panic!("refused")
         };
         assert_eq!(options.listen, ["[::1]:1".parse().unwrap(), "[::]:2".parse().unwrap()]);
         assert!(options.listen_given);
-        assert_eq!(options.size, 2 << 30);
+        assert_eq!((options.size, options.format), (2 << 30, Format::Blank));
         assert_eq!(options.user.as_deref(), Some("ada"));
         assert_eq!(options.certificate, Some(("c".into(), "k".into())));
         assert_eq!(options.hostname, "cal.example");
@@ -378,6 +385,9 @@ mod tests {
             (&["image", "inspect", "a", "--size", "1G"], "--size"),
             (&["image", "create", "a", "--size", "big"], "--size big"),
             (&["image", "create", "a", "--administrator"], "--administrator"),
+            (&["image", "create", "a", "--force"], "--force goes with --format"),
+            (&["image", "create", "a", "--format", "--size", "1G"], "--size"),
+            (&["image", "inspect", "a", "--format"], "--format"),
             (&["--size", "2G", "image", "create", "a"], "image takes its options after it"),
             (&["passwd", "secret"], "kalends passwd"),
             (&["fsck", "--repair", "a"], "--repair"),

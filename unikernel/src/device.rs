@@ -1,14 +1,33 @@
 //! The device file and the store on it.
 
+use crate::disk;
 use kalends_block_backend::{FileDevice, OpenError};
 use kalends_store::{Error, FormatOptions, Store};
 use std::{fs, io, path::Path, rc::Rc};
 
+/// Whether a store may be made on a disk, or in a file, that exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// No.
+    #[default]
+    Never,
+    /// If it seems to hold nothing.
+    Blank,
+    /// Whatever it holds, which is lost.
+    Anything,
+}
+
 /// Opens the store on a device, or makes both when the file does not exist; says whether it did.
-pub(crate) fn open_or_create(path: &Path, size: u64) -> Result<(Store, bool), String> {
+pub(crate) fn open_or_create(path: &Path, size: u64, format: Format) -> Result<(Store, bool), String> {
     match FileDevice::open(path) {
         Ok(device) => match Store::open(Rc::new(device)) {
             Ok(store) => Ok((store, false)),
+            Err(Error::NotAStore(_)) if format != Format::Never => {
+                format_existing(path, format).map(|store| (store, true))
+            }
+            Err(error @ Error::NotAStore(_)) => {
+                Err(format!("{}; --format makes a store on it, if it is blank", cannot_open(path, &error)))
+            }
             Err(error) => Err(cannot_open(path, &error)),
         },
         Err(OpenError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -40,8 +59,33 @@ fn cannot_open(path: &Path, error: &Error) -> String {
     }
 }
 
+/// A name in /dev is that of a disk, which is not made by writing to it.
+fn check_name(path: &Path) -> Result<(), String> {
+    match path.starts_with("/dev") {
+        true => Err(format!("there is no disk {}", path.display())),
+        false => Ok(()),
+    }
+}
+
+/// Makes a store on a disk, or in a file, that exists.
+pub(crate) fn format_existing(path: &Path, format: Format) -> Result<Store, String> {
+    let device = FileDevice::open(path).map_err(|error| error.to_string())?;
+    let cannot = |reason: String| format!("cannot format {}: {reason}", path.display());
+    if let Some(what) = disk::contents(&device).map_err(cannot)?
+        && format != Format::Anything
+    {
+        return Err(format!(
+            "{} holds {what}; nothing was written. `kalends image create` has --force, which gives up all of it",
+            path.display()
+        ));
+    }
+    disk::blank(&device).map_err(cannot)?;
+    Store::format(Rc::new(device), &FormatOptions::default()).map_err(|error| cannot(error.to_string()))
+}
+
 /// Formats under another name first: a device with the final name always holds a whole store.
 pub(crate) fn create(path: &Path, size: u64) -> Result<Store, String> {
+    check_name(path)?;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = Path::new(&new);

@@ -3,6 +3,7 @@
 mod command_line;
 mod compact;
 mod device;
+mod disk;
 mod export;
 mod fsck;
 mod git_source;

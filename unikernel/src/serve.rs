@@ -35,7 +35,7 @@ fn serve_on<N: Network>(
     run: impl FnOnce(Pin<&mut dyn Future<Output = ()>>),
 ) -> Result<(), String> {
     let listeners = listen(options, &network)?;
-    let (store, created) = device::open_or_create(&options.device, options.size)?;
+    let (store, created) = device::open_or_create(&options.device, options.size, options.format)?;
     let (tls, authority) = tls::configuration(options, &store)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let user = start::first_user(options, &realm)?;

@@ -50,6 +50,12 @@ impl Image {
         });
     }
 
+    /// The offsets of all pages that were written.
+    pub(super) fn written_places(&self) -> Vec<u64> {
+        let written = self.pages.iter().zip(0_u64..).filter(|(page, _)| page.is_some());
+        written.map(|(_, number)| number * PAGE as u64).collect()
+    }
+
     /// All bytes.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
@@ -95,6 +101,7 @@ mod tests {
         expected[PAGE] = 9;
         let mut read = vec![1; expected.len() - 10];
         image.read(10, &mut read);
+        assert_eq!(image.written_places(), [0, PAGE as u64, 3 * PAGE as u64]);
         assert!(image.to_vec() == expected && read == expected[10..]);
     }
 }

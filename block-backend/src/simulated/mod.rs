@@ -42,6 +42,9 @@ enum Step {
     },
 }
 
+/// How many requests still succeed before all fail; `None` while none is to fail.
+type Countdown = Option<u64>;
+
 type History = Rc<RefCell<Vec<Step>>>;
 
 /// A simulated disk that keeps its whole history, so that a crash can be had at any step of it.
@@ -56,8 +59,13 @@ pub struct SimulatedDevice {
     history: History,
     statistics: Cell<Statistics>,
     unreadable: RefCell<BTreeSet<u64>>,
-    writes_fail: Cell<bool>,
-    flushes_fail: Cell<bool>,
+    reads_fail: Cell<Countdown>,
+    writes_fail: Cell<Countdown>,
+    flushes_fail: Cell<Countdown>,
+    /// Writes, counted from 0, that come to the disk after the flush that should cover them.
+    late: RefCell<Range<u64>>,
+    /// Such writes, until the next flush.
+    delayed: RefCell<Vec<Step>>,
     /// Flushes, counted from 0, that the disk says it has done and has not.
     ignored: RefCell<Range<u64>>,
     held: Rc<RefCell<Held>>,
@@ -100,8 +108,11 @@ impl SimulatedDevice {
             history: Rc::default(),
             statistics: Cell::default(),
             unreadable: RefCell::default(),
-            writes_fail: Cell::new(false),
-            flushes_fail: Cell::new(false),
+            reads_fail: Cell::new(None),
+            writes_fail: Cell::new(None),
+            flushes_fail: Cell::new(None),
+            late: RefCell::new(0..0),
+            delayed: RefCell::default(),
             ignored: RefCell::new(0..0),
             held: Rc::default(),
         }
@@ -120,6 +131,21 @@ impl SimulatedDevice {
     /// What a read of the whole device would see now.
     pub fn contents(&self) -> Vec<u8> {
         self.current.borrow().to_vec()
+    }
+
+    /// The offset of each write so far.
+    pub fn write_offsets(&self) -> Vec<u64> {
+        let history = self.history.borrow();
+        let offset = |step: &Step| match step {
+            Step::Write { offset, .. } => Some(*offset),
+            Step::Flush { .. } => None,
+        };
+        history.iter().filter_map(offset).collect()
+    }
+
+    /// Where something was ever written, in pieces of 4096 bytes.
+    pub fn written_places(&self) -> Vec<u64> {
+        self.current.borrow().written_places()
     }
 
     /// The moment before step `step`, or after all steps if there are no more.
@@ -149,20 +175,41 @@ impl SimulatedDevice {
         self.unreadable.borrow_mut().insert(offset / u64::from(self.block_size));
     }
 
+    /// Makes all reads fail after so many more, or work again.
+    pub fn fail_reads_after(&self, reads: Option<u64>) {
+        self.reads_fail.set(reads);
+    }
+
     /// Makes all writes fail from now on, or work again.
     pub fn fail_writes(&self, fail: bool) {
-        self.writes_fail.set(fail);
+        self.fail_writes_after(fail.then_some(0));
+    }
+
+    /// Makes all writes fail after so many more, or work again.
+    pub fn fail_writes_after(&self, writes: Option<u64>) {
+        self.writes_fail.set(writes);
     }
 
     /// Makes all flushes fail from now on, or work again.
     pub fn fail_flushes(&self, fail: bool) {
-        self.flushes_fail.set(fail);
+        self.fail_flushes_after(fail.then_some(0));
+    }
+
+    /// Makes all flushes fail after so many more, or work again.
+    pub fn fail_flushes_after(&self, flushes: Option<u64>) {
+        self.flushes_fail.set(flushes);
     }
 
     /// Makes the disk lie: it says that it has done these flushes, counted from 0 as
     /// [`Statistics::flushes`] does, and does nothing. For tests of tests.
     pub fn ignore_flushes(&self, flushes: Range<u64>) {
         *self.ignored.borrow_mut() = flushes;
+    }
+
+    /// Has these writes, counted from 0 as [`Statistics::writes`] does, reach the disk after the next flush
+    /// and not before, as if the program had written in another order. For tests of tests.
+    pub fn delay_writes(&self, writes: Range<u64>) {
+        *self.late.borrow_mut() = writes;
     }
 
     /// Keeps asynchronous flushes waiting from now on, until [`release_flushes`](Self::release_flushes).
@@ -176,7 +223,7 @@ impl SimulatedDevice {
         held.holding = false;
         for covers in std::mem::take(&mut held.waiting) {
             held.released += 1;
-            self.history.borrow_mut().push(Step::Flush { covers });
+            self.end_flush(covers);
         }
         let wakers = std::mem::take(&mut held.wakers);
         drop(held);
@@ -188,6 +235,12 @@ impl SimulatedDevice {
         let number = self.statistics.get().flushes;
         self.count(|statistics| statistics.flushes += 1);
         if self.ignored.borrow().contains(&number) { 0 } else { self.steps() }
+    }
+
+    fn end_flush(&self, covers: usize) {
+        let mut history = self.history.borrow_mut();
+        history.push(Step::Flush { covers });
+        history.append(&mut self.delayed.borrow_mut());
     }
 
     fn count(&self, change: impl FnOnce(&mut Statistics)) {
@@ -206,6 +259,16 @@ fn splitmix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Counts a request down, and refuses it when no more are to succeed.
+fn fail(countdown: &Cell<Countdown>, what: &str) -> Result<(), DeviceError> {
+    let left = countdown.get();
+    countdown.set(left.map(|left| left.saturating_sub(1)));
+    match left {
+        Some(0) => Err(DeviceError::Io(io::Error::other(format!("simulated {what} error")))),
+        _ => Ok(()),
+    }
+}
+
 impl BlockDevice for SimulatedDevice {
     fn block_size(&self) -> u32 {
         self.block_size
@@ -217,6 +280,7 @@ impl BlockDevice for SimulatedDevice {
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
         let range = crate::check_range(self, offset, buffer.len())?;
+        fail(&self.reads_fail, "read")?;
         self.count(|statistics| statistics.reads += 1);
         let block = u64::from(self.block_size);
         let blocks = offset / block..(offset + buffer.len() as u64).div_ceil(block);
@@ -229,9 +293,8 @@ impl BlockDevice for SimulatedDevice {
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         let range = crate::check_range(self, offset, data.len())?;
-        if self.writes_fail.get() {
-            return Err(DeviceError::Io(io::Error::other("simulated write error")));
-        }
+        fail(&self.writes_fail, "write")?;
+        let number = self.statistics.get().writes;
         self.count(|statistics| {
             statistics.writes += 1;
             statistics.written_bytes += data.len() as u64;
@@ -240,22 +303,23 @@ impl BlockDevice for SimulatedDevice {
         let end = (offset + data.len() as u64) / block;
         self.unreadable.borrow_mut().retain(|number| !(offset / block..end).contains(number));
         self.current.borrow_mut().write(range.start, data);
-        self.history.borrow_mut().push(Step::Write { offset, data: data.into() });
+        let step = Step::Write { offset, data: data.into() };
+        match self.late.borrow().contains(&number) {
+            true => self.delayed.borrow_mut().push(step),
+            false => self.history.borrow_mut().push(step),
+        }
         Ok(())
     }
 
     fn flush(&self) -> Result<(), DeviceError> {
-        if self.flushes_fail.get() {
-            return Err(DeviceError::Io(io::Error::other("simulated flush error")));
-        }
-        let covers = self.begin_flush();
-        self.history.borrow_mut().push(Step::Flush { covers });
+        fail(&self.flushes_fail, "flush")?;
+        self.end_flush(self.begin_flush());
         Ok(())
     }
 
     fn flush_async(&self) -> FlushFuture {
         let mut held = self.held.borrow_mut();
-        if !held.holding || self.flushes_fail.get() {
+        if !held.holding || self.flushes_fail.get().is_some() {
             return Box::pin(std::future::ready(self.flush()));
         }
         held.waiting.push(self.begin_flush());
@@ -297,6 +361,28 @@ mod tests {
         device.fail_flushes(true);
         assert!(device.flush().is_err());
         assert_eq!(device.steps(), 2);
+        device.fail_reads_after(Some(1));
+        assert!(device.read(0, &mut [0; 512]).is_ok());
+        assert!(device.read(0, &mut [0; 512]).is_err());
+        device.fail_reads_after(None);
+        assert!(device.read(0, &mut [0; 512]).is_ok());
+    }
+
+    #[test]
+    fn a_delayed_write_is_read_at_once_and_is_durable_with_the_flush_after_the_next() {
+        let device = SimulatedDevice::new(8192, 512);
+        device.delay_writes(0..1);
+        device.write(0, &[1; 512]).unwrap();
+        device.write(512, &[2; 512]).unwrap();
+        assert_eq!(device.contents()[0], 1);
+        device.flush().unwrap();
+        let lost = |device: &SimulatedDevice| {
+            let contents = device.crash_point(device.steps()).lose_power(|_, _| None).contents();
+            [contents[0], contents[512]]
+        };
+        assert_eq!(lost(&device), [0, 2]);
+        device.flush().unwrap();
+        assert_eq!(lost(&device), [1, 2]);
     }
 
     #[test]

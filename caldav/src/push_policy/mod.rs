@@ -17,6 +17,16 @@ impl Service {
     pub fn push_policy(&self, user: &User, repository: &Repository) -> Rc<dyn PushPolicy> {
         policy(self, user, repository)
     }
+
+    /// The rules for an import by whoever holds the device: those of a push for the content, and none for the
+    /// history, which may be replaced.
+    pub fn import_policy(&self, repository: &Repository) -> Rc<dyn PushPolicy> {
+        let head = repository.head();
+        match repository.name() {
+            REALM_REPOSITORY => Rc::new(HistoryRules { head, allow_force: true, content: RealmRules }),
+            _ => Rc::new(HistoryRules { head, allow_force: true, content: CalendarRules::new(self) }),
+        }
+    }
 }
 
 /// The rules for a push by this user to this repository. They do not decide who may push:

@@ -67,6 +67,25 @@ fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
             1500,
             vec![Create(0), Put(0, 50), Fault(0, false), Put(0, 50), Fault(0, true), Dropped(0), Put(0, 50)],
         ),
+        (
+            "faults midway",
+            1500,
+            vec![
+                Create(0),
+                Put(0, 900),
+                FaultAfter(0, true, 1),
+                Put(0, 900),
+                FaultAfter(0, false, 1),
+                ReadFault(0, 0),
+                ReadFault(0, 2),
+            ],
+        ),
+        (
+            "deletions",
+            2000,
+            vec![Create(0), Put(0, 50), Put(0, 50), Delete(0), Clone(0), Delete(0), Close, Put(0, 50)],
+        ),
+        ("push", 4000, vec![Create(0), Put(0, 50), Push(0, 900), Put(0, 50), Close, Clone(0), Put(0, 50)]),
         ("secrets", 1 << 20, vec![Create(0), Secret(40), Put(0, 50), Secret(1500), Restart, Secret(600)]),
         (
             "restarts",

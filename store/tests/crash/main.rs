@@ -5,6 +5,9 @@
 //! until power is lost later. What is mounted then must be one of the states between the last acknowledged
 //! and the last submitted change, and `Store::check` must find nothing.
 //!
+//! Reads, writes and flushes fail on the way, and some of the states are examined again with bits flipped
+//! and blocks unreadable.
+//!
 //! `KALENDS_CRASH_STATES=100000` sets how many crash states are examined, and a failure prints the
 //! `KALENDS_CRASH_SEED` that replays it. Both want `--release`, and `-- --nocapture` shows the counts.
 
@@ -15,6 +18,7 @@ mod exhaustive;
 mod random;
 mod random_workloads;
 mod rot;
+mod rotten;
 mod sabotage;
 mod session;
 mod timeline;

@@ -3,16 +3,27 @@
 use crate::{
     budget::{self, Counts},
     random::Random,
+    rotten,
     session::{Operation, Session},
-    timeline::Timeline,
     verify::verify,
 };
-use std::rc::Rc;
+use kalends_block_backend::{CrashPoint, SimulatedDevice};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+};
 
 /// Crash states of one session.
 const STATES: usize = 100;
 /// One seed in so many fills its device; a state of it takes ten times as long.
 const HEAVY: usize = 16;
+/// One state in so many is examined again with rot in it.
+const ROTTEN: usize = 16;
 /// Sessions one after another on one device.
 const SESSIONS: usize = 5;
 
@@ -24,7 +35,7 @@ pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
         1..9 => random.below(40_000),
         _ => random.below(700),
     };
-    match random.below(48) {
+    match random.below(57) {
         0..3 => Operation::Create(repository),
         3 => Operation::Remove(repository),
         4..16 => Operation::Put(repository, size(random)),
@@ -47,7 +58,12 @@ pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
             Operation::Meanwhile(repository, Box::new(meanwhile))
         }
         44..46 => Operation::Fault(repository, random.once_in(2)),
-        _ => Operation::Restart,
+        46..48 => Operation::Restart,
+        48 => Operation::FaultAfter(repository, random.once_in(2), 1 + random.below(3) as u64),
+        49 => Operation::ReadFault(repository, random.below(4) as u64),
+        50 => Operation::Push(repository, if random.once_in(10) { 540_000 } else { random.below(3000) }),
+        51 => Operation::Clone(repository),
+        _ => Operation::Delete(repository),
     }
 }
 
@@ -64,7 +80,13 @@ pub(crate) fn run(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), Stri
     let mut session = Session::format(capacity, checkpoint_after(&mut random), random.next());
     for _ in 0..SESSIONS {
         for _ in 0..10 + random.below(40) {
-            session.run(&draw(&mut random, heavy));
+            let operation = draw(&mut random, heavy);
+            let fault = matches!(
+                operation,
+                Operation::Fault(..) | Operation::FaultAfter(..) | Operation::ReadFault(..)
+            );
+            counts.faults += usize::from(fault);
+            session.run(&operation);
         }
         counts.workloads += 1;
         counts.full += session.full();
@@ -93,13 +115,23 @@ pub(crate) fn run(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), Stri
             let found = verify(&device, &session.timeline, step)
                 .map_err(|error| format!("{what} before step {step}: {error}"))?;
             counts.ahead += usize::from(found.ahead);
+            if random.once_in(ROTTEN) {
+                rotten::examine(
+                    lose_power(&point, &mut random),
+                    &session.timeline,
+                    step,
+                    &mut random,
+                    counts,
+                )
+                .map_err(|error| format!("{what} before step {step}, and rot: {error}"))?;
+            }
             if number == go_on {
                 next = Some((device, found));
             }
         }
         if let Some((device, found)) = next {
             counts.continued += 1;
-            let timeline = Timeline::new(found.world, found.secret);
+            let timeline = session.timeline.go_on(found.world, found.secret);
             session = Session::open(device, timeline, checkpoint_after(&mut random), random.next())
                 .map_err(|error| format!("cannot be opened again: {error}"))?;
         }
@@ -107,21 +139,52 @@ pub(crate) fn run(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), Stri
     Ok(())
 }
 
+/// One more state of a moment.
+fn lose_power(point: &CrashPoint, random: &mut Random) -> SimulatedDevice {
+    point.lose_power_at_random(random.next())
+}
+
+/// As [`run`], with panics as failures.
+fn run_caught(seed: u64, counts: &mut Counts) -> Result<(), String> {
+    counts.seeds += 1;
+    catch_unwind(AssertUnwindSafe(|| run(seed, operation, counts))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
+    })
+}
+
 #[test]
 fn long_workloads_survive_crashes_at_random_moments() {
-    let mut counts = Counts::default();
-    let seeds = budget::seed().map_or(1..u64::MAX, |seed| seed..seed + 1);
-    for seed in seeds {
-        if counts.states() >= budget::states() {
-            break;
+    let total = Mutex::new(Counts::default());
+    let (first, last) = budget::seed().map_or((1, u64::MAX), |seed| (seed, seed));
+    let (next, states) = (AtomicU64::new(first), AtomicUsize::new(0));
+    // Which seeds are run depends on nothing but their number; each is alone in its thread.
+    let worker = || {
+        let mut counts = Counts::default();
+        while states.load(Relaxed) < budget::states() {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed > last {
+                break;
+            }
+            let before = counts.states();
+            if let Err(error) = run_caught(seed, &mut counts) {
+                panic!("seed {seed}: {error}\n{}", budget::replay(seed, "long"));
+            }
+            states.fetch_add(counts.states() - before, Relaxed);
         }
-        if let Err(error) = run(seed, operation, &mut counts) {
-            panic!(
-                "seed {seed}: {error}\nreplay: KALENDS_CRASH_SEED={seed} cargo test -p kalends-store --test crash long"
-            );
+        *total.lock().unwrap() += counts;
+    };
+    let workers = thread::available_parallelism().map_or(1, |count| count.get().min(8));
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
         }
-    }
+    });
+    let counts = *total.lock().unwrap();
     println!("random: {counts}");
-    assert!(counts.ahead > 0);
-    assert!(counts.full > 0 || counts.workloads < 100, "no device was full");
+    if budget::seed().is_none() {
+        assert!(counts.states() >= budget::states() && counts.ahead > 0);
+        assert!(counts.full > 0 || counts.workloads < 100, "no device was full");
+        assert!(counts.faults > 10 && counts.rotten > 10 && counts.rot > counts.rotten);
+    }
 }

@@ -111,20 +111,24 @@ fn one_rotten_block_is_found_and_never_gives_wrong_data() {
     let areas: Vec<Vec<usize>> = areas.into_values().collect();
     let pristine = Store::open_with(Rc::new(SimulatedDevice::from_bytes(bytes, 512)), options()).unwrap();
     let expected = contents(&pristine);
-    let mut random = Random(budget::seed().unwrap_or(1));
     let mut counts = Counts::default();
-    for _ in 0..budget::states() / 20 {
+    let rounds = (budget::states() / 20) as u64;
+    let seeds = budget::seed().map_or(0..rounds, |seed| seed..seed + 1);
+    for seed in seeds {
+        let mut random = Random(seed);
+        let replay = budget::replay(seed, "rot");
         let device = Rc::new(image.crash_point(0).lose_power(|_, _| None));
         let used = &areas[random.below(areas.len())];
         let block = used[random.below(used.len())];
-        let place = (block + random.below(512)) as u64;
+        let byte = block + random.below(512);
+        let place = format!("{byte} ({replay})");
         let unreadable = random.once_in(5);
         if unreadable {
             counts.unreadable += 1;
-            device.make_unreadable(place);
+            device.make_unreadable(byte as u64);
         } else {
             counts.flipped += 1;
-            device.flip_bit(place, random.next() as u8);
+            device.flip_bit(byte as u64, random.next() as u8);
         }
         let checked: Rc<dyn BlockDevice> = device.clone();
         let mut findings = Vec::new();
@@ -158,6 +162,9 @@ fn one_rotten_block_is_found_and_never_gives_wrong_data() {
         assert!(lost == 0 || !summary.is_clean(), "byte {place}: {lost} objects are lost, and {findings:?}");
     }
     println!("rot: {counts:?}");
+    if budget::seed().is_some() {
+        return;
+    }
     assert!(counts.lost_objects > 10 && counts.damage > counts.lost_objects && counts.notices > 5);
     assert!(
         counts.refused * 20 < budget::states() / 20,

@@ -6,11 +6,12 @@ use crate::{
     verify::{SECRET, options},
 };
 use futures_executor::block_on;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, StreamExt, future::join_all};
 use kalends_block_backend::{MemoryDevice, SimulatedDevice};
 use kalends_store::{
-    Commit, Compacted, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions,
-    ReferenceUpdate, Repository, Store, Transaction, TreeEdit, wire::write_full_pack,
+    Commit, Compacted, Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, Pace,
+    PushPolicy, PushedUpdate, ReferenceUpdate, Repository, Store, Transaction, TreeEdit,
+    wire::{ReceiveOptions, receive_pack, write_full_pack},
 };
 use std::rc::Rc;
 
@@ -30,8 +31,14 @@ pub(crate) enum Operation {
     Dropped(usize),
     /// Moves main, adds one tag and removes another, in one transaction.
     Tags(usize),
+    /// Commits the removal of one file.
+    Delete(usize),
     /// Adopts a pack whose one file has so many bytes.
     Adopt(usize, usize),
+    /// Pushes a branch, whose largest file has so many bytes, by git's protocol.
+    Push(usize, usize),
+    /// Reads and verifies all that a clone would have.
+    Clone(usize),
     Secret(usize),
     Close,
     /// While the flush of a commit to a repository is under way: something that flushes for itself
@@ -39,6 +46,10 @@ pub(crate) enum Operation {
     Meanwhile(usize, Box<Operation>),
     /// The device fails a commit, in its writes or in its flushes, and the program starts again.
     Fault(usize, bool),
+    /// The same, but so many requests still succeed.
+    FaultAfter(usize, bool, u64),
+    /// All reads fail after so many, during a commit and a clone; then the program goes on.
+    ReadFault(usize, u64),
     /// The program is killed and started again; power is not lost.
     Restart,
     /// Moves main back by some commits, and removes the branches beside it: objects become unreachable.
@@ -122,7 +133,13 @@ impl Session {
             Operation::Together(puts) => self.together(puts),
             Operation::Dropped(number) => self.submit_put(*number, 50).map(drop),
             Operation::Tags(number) => self.tags(*number),
+            Operation::Delete(number) => match self.submit_delete(*number)? {
+                Some((change, commit)) => self.wait(vec![(change, commit)]),
+                None => Ok(()),
+            },
             Operation::Adopt(number, size) => self.adopt(*number, *size),
+            Operation::Push(number, size) => self.push(*number, *size),
+            Operation::Clone(number) => self.clone_of(*number),
             Operation::Secret(size) => self.secret(*size),
             Operation::Close => {
                 let last = self.timeline.world.latest().clone();
@@ -132,7 +149,9 @@ impl Session {
                 Ok(())
             }
             Operation::Meanwhile(number, operation) => self.meanwhile(*number, operation),
-            Operation::Fault(number, writes) => self.fault(*number, *writes),
+            Operation::Fault(number, writes) => self.fault(*number, *writes, 0),
+            Operation::FaultAfter(number, writes, after) => self.fault(*number, *writes, *after),
+            Operation::ReadFault(number, after) => self.read_fault(*number, *after),
             Operation::Restart => self.restart(),
             Operation::Strand(number, commits) => self.strand(*number, *commits),
             Operation::Compact(meanwhile) => self.compact(meanwhile),
@@ -263,22 +282,66 @@ impl Session {
         result
     }
 
-    fn fault(&mut self, number: usize, writes: bool) -> Result<(), Error> {
+    fn fault(&mut self, number: usize, writes: bool, after: u64) -> Result<(), Error> {
         let device = self.device.clone();
-        let fail = |fail| if writes { device.fail_writes(fail) } else { device.fail_flushes(fail) };
-        fail(true);
+        let fail = |after| match writes {
+            true => device.fail_writes_after(after),
+            false => device.fail_flushes_after(after),
+        };
+        fail(Some(after));
         let result = match self.submit_put(number, 60) {
             Ok(Some((_, commit))) => block_on(commit),
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        fail(false);
+        fail(None);
         match result {
             Err(Error::Device(_)) => self.restart(),
             Ok(()) if self.repository(number).is_none() => Ok(()),
+            // What came after the acknowledgement may have failed, such as a superblock.
+            Ok(()) if after > 0 => self.restart(),
             Ok(()) => panic!("acknowledged by a device that fails"),
             Err(error) => Err(error),
         }
+    }
+
+    fn read_fault(&mut self, number: usize, after: u64) -> Result<(), Error> {
+        self.device.fail_reads_after(Some(after));
+        let put = self.try_run(&Operation::Put(number, 80));
+        let clone = self.try_run(&Operation::Clone(number));
+        self.device.fail_reads_after(None);
+        for result in [put, clone] {
+            match result {
+                Ok(()) | Err(Error::Device(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Nothing of it is kept against the device: the next one succeeds.
+        self.try_run(&Operation::Put(number, 40))?;
+        self.try_run(&Operation::Clone(number))
+    }
+
+    fn submit_delete(&mut self, number: usize) -> Result<Option<(usize, Commit)>, Error> {
+        let Some(repository) = self.repository(number) else { return Ok(None) };
+        let Some(parent) = repository.latest_reference(MAIN) else { return Ok(None) };
+        let mut transaction = repository.transaction();
+        let base = transaction.tree_of_commit(&parent)?;
+        let names: Vec<Vec<u8>> = transaction.tree(&base)?.iter().map(|entry| entry.name.to_vec()).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let name = names[self.random.below(names.len())].clone();
+        let tree = transaction.edit_tree(Some(&base), &[TreeEdit { name, entry: None }])?;
+        let who = "A <a@example.org> 1700000000 +0000";
+        let text = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\ndelete\n");
+        let commit = transaction.insert(Kind::Commit, text)?;
+        self.submit(number, transaction, vec![(MAIN.into(), Some(commit))]).map(Some)
+    }
+
+    fn clone_of(&mut self, number: usize) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        write_full_pack(&repository, &mut std::io::sink())?.unwrap();
+        Ok(())
     }
 
     fn tags(&mut self, number: usize) -> Result<(), Error> {
@@ -296,7 +359,19 @@ impl Session {
 
     fn adopt(&mut self, number: usize, size: usize) -> Result<(), Error> {
         let Some(repository) = self.repository(number) else { return Ok(()) };
-        // Another store makes the pack: a history of two commits.
+        let elsewhere = self.history_elsewhere(size)?;
+        let mut pack = Vec::new();
+        let full = write_full_pack(&elsewhere, &mut pack)?.unwrap();
+        let mut transaction = repository.transaction();
+        transaction.adopt_pack(pack.into(), full.index.into())?;
+        let tip = elsewhere.reference(MAIN);
+        let branch = format!("refs/heads/pushed-{}", self.random.below(1000));
+        let submitted = self.submit(number, transaction, vec![(branch, tip)])?;
+        self.wait(vec![submitted])
+    }
+
+    /// Another store, with a history of two commits.
+    fn history_elsewhere(&mut self, size: usize) -> Result<Repository, Error> {
         let device = Rc::new(MemoryDevice::new(16 << 20));
         let elsewhere = Store::format(device, &FormatOptions::default())?.create_repository("pushed")?;
         for size in [100, size] {
@@ -306,14 +381,38 @@ impl Session {
             transaction.update_reference(ReferenceUpdate { name: MAIN.into(), expected, new: Some(commit) });
             block_on(transaction.submit()?)?;
         }
-        let mut pack = Vec::new();
-        let full = write_full_pack(&elsewhere, &mut pack)?.unwrap();
-        let mut transaction = repository.transaction();
-        transaction.adopt_pack(pack.into(), full.index.into())?;
-        let tip = elsewhere.reference(MAIN);
-        let branch = format!("refs/heads/pushed-{}", self.random.below(1000));
-        let submitted = self.submit(number, transaction, vec![(branch, tip)])?;
-        self.wait(vec![submitted])
+        Ok(elsewhere)
+    }
+
+    fn push(&mut self, number: usize, size: usize) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        let elsewhere = self.history_elsewhere(size)?;
+        let tip = elsewhere.reference(MAIN).unwrap();
+        let branch = format!("refs/heads/by-git-{}", self.random.below(1000));
+        let mut world = self.timeline.world.latest().clone();
+        let references = world.get_mut(&name(number)).unwrap();
+        let old = references.insert(branch.clone(), tip);
+        let zero = ObjectId::null(tip.kind());
+        let line = format!("{} {tip} {branch}\0 report-status", old.unwrap_or(zero));
+        let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
+        write_full_pack(&elsewhere, &mut body)?.unwrap();
+        let step = self.device.steps();
+        let reply = receive_pack(&repository, body.into(), Rc::new(AllowAll), ReceiveOptions::default())?;
+        let report = block_on(reply.collect::<Vec<_>>()).concat();
+        let report = String::from_utf8_lossy(&report);
+        if report.contains(&format!("ok {branch}")) {
+            let change = self.timeline.world.submit(step, world);
+            self.timeline.world.acknowledge(change, self.device.steps());
+            return Ok(());
+        }
+        // A branch of the same name whose history is another one; or no room.
+        if old.is_some() && report.contains("non-fast-forward") {
+            return Ok(());
+        }
+        if report.contains("full") {
+            return Err(Error::DeviceFull);
+        }
+        panic!("a push was refused: {report}")
     }
 
     fn secret(&mut self, size: usize) -> Result<(), Error> {
@@ -334,6 +433,20 @@ impl Session {
         let change = self.timeline.world.submit(step, found);
         self.timeline.world.acknowledge(change, self.device.steps());
         Ok(())
+    }
+}
+
+/// A policy without rules.
+struct AllowAll;
+
+impl PushPolicy for AllowAll {
+    fn check<'a>(
+        &'a self,
+        _objects: &'a dyn Objects,
+        _update: &'a PushedUpdate,
+        _pace: &'a Pace,
+    ) -> Deciding<'a> {
+        Box::pin(std::future::ready(Ok(Ok(()))))
     }
 }
 

@@ -26,13 +26,15 @@ struct Change<T> {
 
 /// A value that changes in order.
 pub(crate) struct History<T> {
+    /// What it was in sessions before.
+    earlier: Vec<T>,
     start: T,
     changes: Vec<Change<T>>,
 }
 
 impl<T: Clone + PartialEq> History<T> {
     pub(crate) fn new(start: T) -> Self {
-        Self { start, changes: Vec::new() }
+        Self { earlier: Vec::new(), start, changes: Vec::new() }
     }
 
     /// The value as of the last submitted change.
@@ -51,6 +53,22 @@ impl<T: Clone + PartialEq> History<T> {
         for change in &mut self.changes[..=number] {
             change.acknowledged.get_or_insert(step);
         }
+    }
+
+    /// Goes on in another session, from a value that was found.
+    pub(crate) fn go_on(&self, start: T) -> Self {
+        let mut earlier = self.earlier.clone();
+        earlier.push(self.start.clone());
+        earlier.extend(self.changes.iter().map(|change| change.value.clone()));
+        Self { earlier, start, changes: Vec::new() }
+    }
+
+    /// Whether this was ever the value before `step`.
+    pub(crate) fn ever(&self, step: usize, value: &T) -> bool {
+        let changes = self.changes.iter().take_while(|change| change.submitted <= step);
+        self.start == *value
+            || self.earlier.contains(value)
+            || changes.into_iter().any(|change| change.value == *value)
     }
 
     /// What may be found after a crash before `step`, oldest first.
@@ -72,5 +90,10 @@ pub(crate) struct Timeline {
 impl Timeline {
     pub(crate) fn new(world: World, secret: Option<Vec<u8>>) -> Self {
         Self { world: History::new(world), secret: History::new(secret) }
+    }
+
+    /// Goes on in another session.
+    pub(crate) fn go_on(&self, world: World, secret: Option<Vec<u8>>) -> Self {
+        Self { world: self.world.go_on(world), secret: self.secret.go_on(secret) }
     }
 }

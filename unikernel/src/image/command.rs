@@ -1,6 +1,6 @@
 //! The command line of `kalends image`.
 
-use crate::{command_line::hostname, size};
+use crate::{command_line::hostname, device::Format, size};
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 
@@ -10,8 +10,9 @@ pub(crate) enum ImageCommand {
     /// Format a new device, with a first user and an authority.
     Create {
         device: PathBuf,
-        /// In bytes.
+        /// In bytes, of a new file.
         size: u64,
+        format: Format,
         user: String,
         password_file: Option<PathBuf>,
         hostname: String,
@@ -36,6 +37,7 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
     let (mut size, mut user, mut host, mut password_file) = (None, None, None, None);
     let mut calendar = None;
     let (mut administrator, mut replace) = (false, false);
+    let (mut format, mut force) = (false, false);
     while let Some(argument) = parser.next().map_err(line)? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -54,6 +56,8 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
             Arg::Long("administrator") => administrator = true,
             Arg::Long("calendar") => calendar = Some(text(parser)?),
             Arg::Long("replace") => replace = true,
+            Arg::Long("format") => format = true,
+            Arg::Long("force") => force = true,
             other => return Err(line(other.unexpected())),
         }
     }
@@ -69,6 +73,20 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
     if created && command != "create" {
         return foreign("--size, --user or --hostname");
     }
+    if (format || force) && command != "create" {
+        return foreign("--format or --force");
+    }
+    if force && !format {
+        return Err("image create: --force goes with --format".into());
+    }
+    if format && size.is_some() {
+        return Err("image create: --size is for new files; what exists has a size".into());
+    }
+    let format = match (format, force) {
+        (false, _) => Format::Never,
+        (true, false) => Format::Blank,
+        (true, true) => Format::Anything,
+    };
     if administrator && command != "add-user" {
         return foreign("--administrator");
     }
@@ -85,6 +103,7 @@ pub(crate) fn parse(parser: &mut Parser) -> Result<Option<ImageCommand>, String>
         ("create", 2) => ImageCommand::Create {
             device,
             size: size.unwrap_or(1 << 30),
+            format,
             user: user.unwrap_or_else(|| "calendar".into()),
             password_file,
             hostname: host.unwrap_or_else(|| "localhost".into()),

@@ -1,9 +1,9 @@
-//! `kalends image import`: a git repository becomes that of a user.
+//! `kalends image import`: a git repository becomes that of a user, or the realm.
 
 use super::users::realm;
 use crate::{device, git_source::GitSource};
 use futures_util::StreamExt;
-use kalends_caldav::{Service, ServiceOptions};
+use kalends_caldav::{Service, ServiceOptions, realm::REALM_REPOSITORY};
 use kalends_store::{
     Error, Objects, Repository,
     wire::{ReceiveOptions, receive_pack},
@@ -19,9 +19,9 @@ pub(super) fn import(path: &Path, name: &str, source: &Path, replace: bool) -> R
     let references = git.references()?;
     let store = device::open(path)?;
     let realm = realm(&store)?;
-    let Some(mut user) = realm.user(name) else {
+    if name != REALM_REPOSITORY && realm.user(name).is_none() {
         return Err(format!("there is no user {name} who may sign in; `kalends image add-user` adds one"));
-    };
+    }
     let failed = |error: Error| format!("{}: repository {name}: {error}", path.display());
     let repository = match store.repository(name) {
         Err(Error::NoRepository(_)) => store.create_repository(name),
@@ -39,10 +39,8 @@ pub(super) fn import(path: &Path, name: &str, source: &Path, replace: bool) -> R
         println!("{name}: all {} references are there already", references.len());
         return Ok(());
     }
-    // Whoever holds the device may rewrite its history.
-    user.allow_force_push = true;
     let service = Service::new(store.clone(), realm, ServiceOptions::default());
-    let policy = service.push_policy(&user, &repository);
+    let policy = service.import_policy(&repository);
     let mut body = request(&commands);
     // Deletions alone come without a pack.
     if commands.iter().any(|command| command.split(' ').nth(1) != Some(ZERO)) {

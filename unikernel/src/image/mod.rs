@@ -13,8 +13,8 @@ pub(crate) use command::{ImageCommand, parse};
 /// Does it; the error is one line.
 pub(crate) fn image(command: &ImageCommand) -> Result<(), String> {
     match command {
-        ImageCommand::Create { device, size, user, password_file, hostname } => {
-            create::create(device, *size, user, password_file.as_deref(), hostname)
+        ImageCommand::Create { device, size, format, user, password_file, hostname } => {
+            create::create(device, *size, *format, user, password_file.as_deref(), hostname)
         }
         ImageCommand::AddUser { device, name, password_file, administrator } => {
             users::add(device, name, password_file.as_deref(), *administrator)

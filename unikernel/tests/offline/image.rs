@@ -173,6 +173,61 @@ fn what_was_exported_is_imported_with_the_same_references() {
 }
 
 #[test]
+fn all_repositories_of_a_device_are_exported_and_imported_with_the_same_references() {
+    let scratch = Scratch::new("image-round-trip");
+    let (first, second) = (scratch.path("first.img"), scratch.path("second.img"));
+    assert!(create(&first).status.success());
+    assert!(image(&[Path::new("add-user"), &first, Path::new("bob")]).status.success());
+    // Several branches and tags, one of them of a commit that no branch has; enough for a pack of its own.
+    let source = repository(&scratch, "source", "UID:lunch\r\n");
+    let who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+    for number in 0..40 {
+        fs::write(source.join(format!("note-{number}.txt")), crate::devices::noise(number, 30_000)).unwrap();
+    }
+    git(&source, &["add", "."]);
+    git(&source, &[&who[..], &["commit", "--quiet", "-m", "Notes"]].concat());
+    git(&source, &["branch", "earlier", "main~1"]);
+    git(&source, &["checkout", "--quiet", "--detach"]);
+    git(&source, &[&who[..], &["commit", "--quiet", "--allow-empty", "-m", "Aside"]].concat());
+    git(&source, &["tag", "aside"]);
+    git(&source, &["checkout", "--quiet", "main"]);
+    let output = import(&first, &source, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let exported = scratch.path("exported");
+    assert!(image(&[Path::new("export"), &first, &exported]).status.success());
+    assert!(stdout(&kalends(&[Path::new("fsck"), &first])).contains(" 1 pack\n"));
+
+    assert!(create(&second).status.success());
+    // The realm first: it has the users.
+    for name in ["realm", "ada", "bob"] {
+        let from = exported.join(format!("{name}.git"));
+        let replace = Path::new("--replace");
+        let output = image(&[Path::new("import"), &second, Path::new(name), &from, replace]);
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+    }
+    let again = scratch.path("again");
+    assert!(image(&[Path::new("export"), &second, &again]).status.success());
+    let names = |directory: &Path| {
+        let mut names: Vec<_> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&exported), ["ada.git", "bob.git", "realm.git"]);
+    assert_eq!(names(&again), names(&exported));
+    for name in names(&exported) {
+        let references = git(&again.join(&name), &["show-ref"]);
+        assert_eq!(references, git(&exported.join(&name), &["show-ref"]), "{name:?}");
+        assert_eq!(git(&again.join(&name), &["fsck", "--strict", "--no-progress"]), "");
+    }
+    let references = git(&again.join("ada.git"), &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(references, "refs/heads/earlier\nrefs/heads/main\nrefs/tags/aside\nrefs/tags/v1\n");
+    let shown = stdout(&image(&[Path::new("inspect"), &second]));
+    assert!(shown.contains("user       bob\n"), "{shown}");
+    assert!(kalends(&[Path::new("fsck"), &second]).status.success());
+}
+
+#[test]
 fn an_import_is_held_to_the_rules_of_a_push_and_changes_nothing_when_refused() {
     let scratch = Scratch::new("image-import-rules");
     let device = scratch.path("kalends.img");

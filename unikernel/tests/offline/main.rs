@@ -2,6 +2,7 @@
 
 mod compact;
 mod devices;
+mod disk;
 mod export;
 mod fsck;
 mod image;
