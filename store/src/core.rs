@@ -281,13 +281,20 @@ impl Core {
     /// Finds an object of a repository.
     pub(crate) fn fetch(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Fetched, Error> {
         let state = repository.borrow();
-        if let Some(object) = self.objects.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(object));
+        match self.cached(state.number, id) {
+            Some(object) => Ok(Fetched::Object(object)),
+            None => self.fetch_encoded(state, id),
         }
-        if let Some(tree) = self.trees.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.to_bytes() }));
+    }
+
+    /// An object that was read or written not long ago.
+    pub(crate) fn cached(&self, repository: u32, id: &oid) -> Option<Object> {
+        let key = (repository, id.to_owned());
+        if let Some(object) = self.objects.borrow_mut().get(&key) {
+            return Some(object);
         }
-        self.fetch_encoded(state, id)
+        let tree = self.trees.borrow_mut().get(&key)?;
+        Some(Object { kind: Kind::Tree, data: tree.to_bytes() })
     }
 
     /// Finds an object of a repository as it is stored.

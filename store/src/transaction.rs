@@ -370,7 +370,8 @@ impl Objects for Transaction {
         match self.fetch(id)? {
             Fetched::Object(object) => Ok(object),
             _ => {
-                fetch::decode(id, &|id: &oid| self.fetch(id), self.repository.core().options.max_object_size)
+                let limit = self.repository.core().options.max_object_size;
+                fetch::decode(id, &|id: &oid| self.fetch(id), limit)
             }
         }
     }

@@ -17,6 +17,7 @@ mod tap;
 mod tls;
 
 use command_line::Command;
+use kalends_tender::Outcome;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -36,7 +37,14 @@ fn main() -> ExitCode {
         Ok(Command::Export { device, directory }) => export::export(&device, &directory),
         Ok(Command::Image(command)) => image::image(&command),
         Ok(Command::Passwd) => passwd::passwd(),
-        Ok(Command::Run(arguments)) => kalends_tender::run(arguments).map(|text| print!("{text}")),
+        Ok(Command::Run(arguments)) => match kalends_tender::run(arguments) {
+            Ok(Outcome::Help(text)) => {
+                print!("{text}");
+                Ok(())
+            }
+            Ok(Outcome::Ended(status)) => return ExitCode::from(status),
+            Err(error) => Err(error),
+        },
         Err(error) => {
             eprintln!("kalends: {error}");
             return ExitCode::from(2);

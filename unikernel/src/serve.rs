@@ -42,7 +42,7 @@ fn serve_on<N: Network>(
     let service_options = ServiceOptions {
         hostname: options.hostname.clone(),
         authority: authority.as_ref().map(|authority| authority.pem.clone()),
-        push_memory: None,
+        ..ServiceOptions::default()
     };
     let service = Service::new(store.clone(), realm, service_options);
     let address = match listeners.first() {

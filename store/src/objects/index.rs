@@ -151,7 +151,7 @@ pub(crate) fn holds(ranges: &[Range<u64>], offset: u64) -> bool {
 /// The first 8 bytes of an id as a number that sorts as they do, and the others.
 fn halves(id: &[u8; 20]) -> (u64, &[u8]) {
     let (start, end) = id.split_at(8);
-    (start.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), end)
+    (start.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)), end)
 }
 
 #[cfg(test)]

@@ -109,8 +109,9 @@ fn pack_of_clone(server: &Server, scale: &Scale, directory: &Path) -> Samples {
         let start = Instant::now();
         let status = client.send(&request).map_err(|error| Failure::new(&error, scale.git.limit))?;
         let elapsed = start.elapsed();
-        // The section's name, and after it a side band's first packet.
-        let begins = client.body.get(..40).is_some_and(|body| body.windows(4).any(|four| four == b"PACK"));
+        // After the section's name there may be packets that keep the connection alive.
+        let head = &client.body[..client.body.len().min(4096)];
+        let begins = head.windows(4).any(|four| four == b"PACK");
         match status == 200 && begins && client.body.ends_with(b"0000") {
             true => Ok(elapsed),
             false => Err(Failure::Refused(format!("status {status}, and no whole pack"))),
