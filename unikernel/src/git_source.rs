@@ -79,9 +79,13 @@ impl GitSource {
         text.lines().map(pair).collect()
     }
 
-    /// A pack of all that the references reach.
-    pub(crate) fn pack(&self) -> Result<Vec<u8>, String> {
-        run(self.git().args(["pack-objects", "--all", "--stdout", "-q", "--delta-base-offset"]))
+    /// Starts giving a pack of all that the references reach.
+    pub(crate) fn pack(&self) -> Result<GitPack, String> {
+        let mut command = self.git();
+        without_surroundings(&mut command);
+        command.args(["pack-objects", "--all", "--stdout", "-q", "--delta-base-offset"]).stdin(Stdio::null());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot_run)?;
+        Ok(GitPack { child })
     }
 
     /// Starts giving single objects.
@@ -106,6 +110,43 @@ impl GitSource {
             command.env("GIT_CEILING_DIRECTORIES", parent);
         }
         command
+    }
+}
+
+/// Gives a pack in pieces (git-pack-objects(1)).
+pub(crate) struct GitPack {
+    child: Child,
+}
+
+impl GitPack {
+    /// The next bytes; `None` when the pack is whole.
+    pub(crate) fn next(&mut self) -> Option<Result<Vec<u8>, String>> {
+        const PIECE: u64 = 64 << 10;
+        let failed = |error: io::Error| format!("git pack-objects: {error}");
+        let mut piece = Vec::new();
+        let read = self.child.stdout.as_mut().map(|pack| pack.take(PIECE).read_to_end(&mut piece));
+        match read {
+            Some(Err(error)) => return Some(Err(failed(error))),
+            Some(Ok(1..)) => return Some(Ok(piece)),
+            Some(Ok(0)) | None => {}
+        }
+        let mut message = String::new();
+        if let Some(errors) = &mut self.child.stderr {
+            let _ = errors.take(PIECE).read_to_string(&mut message);
+        }
+        match self.child.wait() {
+            Ok(status) if status.success() => None,
+            Ok(_) => Some(Err(said(&message))),
+            Err(error) => Some(Err(failed(error))),
+        }
+    }
+}
+
+impl Drop for GitPack {
+    fn drop(&mut self) {
+        // It may still want to write, and nobody reads.
+        drop(self.child.stdout.take());
+        let _ = self.child.wait();
     }
 }
 
@@ -168,6 +209,10 @@ fn run(command: &mut Command) -> Result<Vec<u8>, String> {
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let message = String::from_utf8_lossy(&output.stderr);
-    Err(format!("git: {}", message.lines().next().unwrap_or("it failed without a message")))
+    Err(said(&String::from_utf8_lossy(&output.stderr)))
+}
+
+/// What git said, in one line.
+fn said(message: &str) -> String {
+    format!("git: {}", message.lines().next().unwrap_or("it failed without a message"))
 }

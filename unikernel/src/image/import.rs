@@ -2,14 +2,14 @@
 
 use super::users::realm;
 use crate::{device, git_source::GitSource};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use kalends_caldav::{Service, ServiceOptions, realm::REALM_REPOSITORY};
 use kalends_store::{
     Error, Objects, Repository,
-    wire::{ReceiveOptions, receive_pack},
+    wire::{ReceiveOptions, receive_pack_stream},
 };
 use kalends_tls_frontend::host::block_on;
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, iter, path::Path};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 
@@ -41,13 +41,15 @@ pub(super) fn import(path: &Path, name: &str, source: &Path, replace: bool) -> R
     }
     let service = Service::new(store.clone(), realm, ServiceOptions::default());
     let policy = service.import_policy(&repository);
-    let mut body = request(&commands);
     // Deletions alone come without a pack.
-    if commands.iter().any(|command| command.split(' ').nth(1) != Some(ZERO)) {
-        body.extend(git.pack()?);
-    }
-    let mut reply = receive_pack(&repository, body.into(), policy, ReceiveOptions::default())
-        .map_err(|error| error.to_string())?;
+    let mut pack = match commands.iter().any(|command| command.split(' ').nth(1) != Some(ZERO)) {
+        true => Some(git.pack()?),
+        false => None,
+    };
+    let pieces = iter::once(Ok(request(&commands))).chain(iter::from_fn(|| pack.as_mut()?.next()));
+    let body = stream::iter(pieces.map(|piece| piece.map(Into::into)));
+    let received = receive_pack_stream(&repository, body, policy, ReceiveOptions::default());
+    let mut reply = block_on(received)?.map_err(|error| error.to_string())?;
     let mut response = Vec::new();
     block_on(async {
         while let Some(bytes) = reply.next().await {
