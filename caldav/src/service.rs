@@ -19,7 +19,8 @@ pub struct ServiceOptions {
     pub hostname: String,
     /// The certificate (PEM) that clients must trust, where the server signs its own.
     pub authority: Option<String>,
-    /// Bytes of memory that one push may take; `None` where memory is not scarce.
+    /// Bytes of memory that one push may take, which bounds the number and size of its objects, and not the
+    /// size of its pack; `None` where memory is not scarce.
     pub push_memory: Option<u64>,
     /// Bytes of memory that the indexes of calendars may take; `None` for 24 MiB.
     pub index_memory: Option<usize>,

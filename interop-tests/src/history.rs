@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     io::{self, BufWriter, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{ChildStdin, Command, Stdio},
 };
 
 /// Calendars that the commits go round.
@@ -23,14 +23,38 @@ const STEP: u64 = 2700;
 /// # Panics
 /// When git does not take them.
 pub fn add_commits(repository: &Path, first: u32, commits: u32) {
+    fast_import(repository, |input, parent| write_commits(input, first, commits, parent));
+}
+
+/// Adds one commit on top of `main`, with so many events of a working calendar ([`event::meeting`]).
+///
+/// # Panics
+/// When git does not take it.
+pub fn add_events(repository: &Path, calendar: &str, events: u32) {
+    fast_import(repository, |input, parent| {
+        write!(
+            input,
+            "commit refs/heads/main\ncommitter Ada Lovelace <ada@example.org> {START} +0100\n\
+             data 10\nAdd events\n{parent}"
+        )?;
+        for event in (0..events).map(event::meeting) {
+            let (name, text) = (event.name, event.text);
+            write!(input, "M 100644 inline {calendar}/{name}\ndata {}\n{text}\n", text.len())?;
+        }
+        Ok(())
+    });
+}
+
+/// Gives git what `write` writes; it is told the line that names the parent of the first commit, if there is
+/// one.
+fn fast_import(repository: &Path, write: impl FnOnce(&mut BufWriter<ChildStdin>, &str) -> io::Result<()>) {
     let mut command = Command::new("git");
-    command.args(["-C"]).arg(repository).args(["fast-import", "--quiet", "--date-format=raw"]);
+    command.arg("-C").arg(repository).args(["fast-import", "--quiet", "--date-format=raw"]);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    let parent = if has_main(repository) { "from refs/heads/main^0\n" } else { "" };
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("git runs");
     let mut input = BufWriter::with_capacity(1 << 20, process.stdin.take().unwrap());
-    // The first commit has to name its parent, if there is one.
-    let parent = if has_main(repository) { "from refs/heads/main^0\n" } else { "" };
-    let written = write_commits(&mut input, first, commits, parent).and_then(|()| input.flush());
+    let written = write(&mut input, parent).and_then(|()| input.flush());
     drop(input);
     let status = process.wait().unwrap();
     assert!(written.is_ok() && status.success(), "git fast-import: {status}, {written:?}");

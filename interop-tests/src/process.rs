@@ -1,6 +1,24 @@
-//! What Linux tells of a process (proc_pid_status(5), proc_pid_stat(5)).
+//! What a process says, and what Linux tells of it (proc_pid_status(5), proc_pid_stat(5)).
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+/// The lines of an output, as they come. They are read to its end even when nobody listens any more, lest the
+/// process write into a closed pipe.
+pub(crate) fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    receive
+}
 
 /// Memory in RAM now, in bytes (`VmRSS`).
 pub fn resident_bytes(process: u32) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p kalends-store --bench put -- [--memory] [ENTRIES…]`, on the file system of
 //! `KALENDS_BENCH_DIR` or of the directory for temporary files; with `--memory` on a device in memory, for
-//! bytes and processor time alone. Prints tables in Markdown.
+//! bytes and processor time alone. Without sizes it also compares levels of compression. Prints tables in
+//! Markdown.
 
 use flate2::{Compression, write::ZlibEncoder};
 use futures_executor::block_on;
@@ -219,7 +220,7 @@ fn measure(entries: usize, memory: bool) {
     let alone = change(&device, &repository, entries, entries, 1);
     let append = if memory { f64::NAN } else { device_rate(&append.0) };
     let together = change(&device, &repository, entries, entries + PUTS, TOGETHER);
-    print!("| {entries} | {:.0} | {:.0} | {:.2} |", alone.bytes, together.bytes, alone.milliseconds);
+    print!("| {entries} | {:.0} | {:.0} | {:.3} |", alone.bytes, together.bytes, alone.milliseconds);
     if memory {
         return println!();
     }
@@ -258,7 +259,8 @@ fn main() {
     let memory = std::env::args().any(|argument| argument == "--memory");
     let given = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let mut sizes: Vec<usize> = given.collect();
-    if sizes.is_empty() {
+    let all = sizes.is_empty();
+    if all {
         sizes = vec![100, 1000, 10_000, 100_000];
     }
     let (mut head, mut rule) = (
@@ -272,6 +274,8 @@ fn main() {
     }
     println!("{head}\n{rule}");
     sizes.into_iter().for_each(|entries| measure(entries, memory));
-    println!();
-    compression();
+    if all {
+        println!();
+        compression();
+    }
 }

@@ -130,7 +130,9 @@ impl Index {
         let base = state.most_like(&tree).and_then(|base| state.calendars.get(&base));
         let nothing = CalendarIndex::default();
         let base = base.map_or(&nothing, |kept| &kept.index);
-        Ok(base.unknown_objects(&tree))
+        let mut unknown = base.unknown_objects(&tree);
+        objects.sort_for_reading(&mut unknown)?;
+        Ok(unknown)
     }
 
     /// Makes the index of a tree. `summaries` has some of its objects.
@@ -160,7 +162,7 @@ impl Index {
 impl State {
     /// The tree with an index that shares most with `tree`, if that is half of it.
     fn most_like(&self, tree: &Tree) -> Option<ObjectId> {
-        let length = tree.as_bytes().len();
+        let length = tree.byte_len();
         let common = |kept: &Kept| kept.index.tree().common_bytes(tree);
         let best = self.calendars.iter().map(|(id, kept)| (common(kept), id)).max()?;
         (length > 0 && best.0 * 2 >= length).then_some(*best.1)

@@ -115,7 +115,7 @@ impl Examination<'_> {
             Some(old) => self.objects.tree(old)?,
             None => Rc::default(),
         };
-        self.pace.spend(new.as_bytes().len() as u64).await;
+        self.pace.spend(new.byte_len() as u64).await;
         let is_home = visit.path.is_empty();
         let collection = match self.described(&visit.path, &old, &new)? {
             Some(collection) => collection,

@@ -5,7 +5,7 @@ use kalends_interop_tests::{
     namespace::{GUEST, Namespace},
     process,
     server::PASSWORD,
-    target::spt,
+    target::tender,
 };
 use std::{
     io::{BufRead, BufReader},
@@ -26,7 +26,7 @@ impl Guest {
     }
 
     fn command(namespace: &Namespace, device: &Path, memory: u32) -> Command {
-        let mut command = spt(namespace, device, memory);
+        let mut command = tender("spt", namespace, device, memory);
         command.arg(format!("--ipv4={GUEST}/24")).args(["--ipv6=off", "--hostname=localhost"]);
         command
     }

@@ -3,6 +3,7 @@
 use crate::guest::{Guest, connect};
 use kalends_interop_tests::{
     Server, client::Connection, event::meeting, namespace::Namespace, process::processor_time,
+    server::PASSWORD,
 };
 use std::{
     path::Path,
@@ -91,7 +92,8 @@ pub(crate) fn compare(
     authority: &Path,
     events: u32,
 ) -> Comparison {
-    let to_hosted = || Connection::to(server);
+    let (port, hosted_authority, user) = (server.port(), server.authority(), server.user().to_owned());
+    let to_hosted = || Connection::secure(port, &hosted_authority).unwrap().with_credentials(&user, PASSWORD);
     let to_guest = || {
         namespace.enter();
         connect(authority).unwrap()

@@ -4,11 +4,16 @@ use kalends_interop_tests::{
     TemporaryDirectory,
     image::{build_image, image},
 };
+use linux_loader::loader::{
+    KernelLoader,
+    elf::{Elf, PvhBootCapability},
+};
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 #[test]
 fn two_builds_in_different_directories_give_the_same_bytes() {
@@ -52,4 +57,15 @@ fn an_image_does_not_tell_where_it_was_built() {
             assert!(!found, "{target} names {}", String::from_utf8_lossy(place));
         }
     }
+}
+
+#[test]
+fn the_loader_of_firecracker_and_cloud_hypervisor_boots_the_virtio_image_by_pvh() {
+    let start = GuestAddress(1 << 20);
+    let memory = GuestMemoryMmap::<()>::from_ranges(&[(GuestAddress(0), 128 << 20)]).unwrap();
+    let mut file = fs::File::open(image("virtio")).unwrap();
+    let loaded = Elf::load(&memory, None, &mut file, Some(start)).unwrap();
+    assert_eq!(loaded.pvh_boot_cap, PvhBootCapability::PvhEntryPresent(start));
+    let first: u8 = memory.read_obj(start).unwrap();
+    assert_eq!(first, 0xfc, "the entry's first instruction is CLD");
 }

@@ -71,7 +71,7 @@ fn a_guest_with_ten_thousand_events_runs_in_64_mib() {
     copy.push();
     assert_eq!(responses(&ask(&authority, "PROPFIND", listing)), EVENTS as usize + 1001);
     assert!(guest.is_running());
-    let peak = peak_resident_bytes(guest.id());
+    let peak = peak_resident_bytes(guest.process());
     assert!(peak <= u64::from(MEMORY) << 20, "{peak} bytes");
     guest.kill();
     let checked = server.run_on_device("fsck");

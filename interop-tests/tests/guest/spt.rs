@@ -5,7 +5,7 @@ use kalends_interop_tests::{
     Server, TemporaryDirectory,
     event::event,
     namespace::{GUEST, Namespace},
-    target::spt,
+    target,
 };
 use std::{fs, path::Path, process::Command};
 
@@ -17,7 +17,7 @@ pub(crate) fn tender(namespace: &Namespace, device: &Path, options: &str) -> Com
 
 /// With so many MiB of memory.
 pub(crate) fn tender_with(memory: u32, namespace: &Namespace, device: &Path, options: &str) -> Command {
-    let mut command = spt(namespace, device, memory);
+    let mut command = target::tender("spt", namespace, device, memory);
     command.args(options.split_whitespace());
     command
 }

@@ -84,7 +84,7 @@ fn text(error: Error) -> String {
 }
 
 /// Checks what is not in entries, header and trailer; gives the checksum and the number of objects.
-fn check_frame(pack: &AdoptedPack) -> Result<(ObjectId, u32), Error> {
+pub(crate) fn check_frame(pack: &AdoptedPack) -> Result<(ObjectId, u32), Error> {
     let malformed = |what: String| Err(Error::Malformed(what));
     let length = pack.pack_length();
     let Some(end) = length.checked_sub(TRAILER).filter(|end| *end >= HEADER) else {
@@ -112,7 +112,8 @@ fn check_frame(pack: &AdoptedPack) -> Result<(ObjectId, u32), Error> {
     Ok((found, count))
 }
 
-fn check_entry(
+/// Checks one entry against the index and its id.
+pub(crate) fn check_entry(
     pack: &Rc<AdoptedPack>,
     position: PackPosition,
     id: &ObjectId,

@@ -20,14 +20,14 @@ use std::{cell::RefCell, rc::Rc};
 const BASES: usize = 64 << 20;
 
 /// The objects of one repository.
-pub(super) struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     core: &'a Core,
     repository: &'a RefCell<RepositoryState>,
     bases: RefCell<Cache<ObjectId, Object>>,
 }
 
 /// Where a copy of an object is stored.
-pub(super) enum Copy {
+pub(crate) enum Copy {
     /// In the log, or in an extent of its own.
     Log,
     /// In a pack.
@@ -35,12 +35,12 @@ pub(super) enum Copy {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
+    pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
         Self { core, repository, bases: RefCell::new(Cache::new(BASES)) }
     }
 
     /// The object of a stored copy, whose encoding is `entry`: all of it must be its entry.
-    pub(super) fn copy(&self, id: &ObjectId, entry: &Bytes, copy: &Copy) -> Result<Object, Error> {
+    pub(crate) fn copy(&self, id: &ObjectId, entry: &Bytes, copy: &Copy) -> Result<Object, Error> {
         let limit = self.core.options.max_object_size;
         let header = EntryHeader::parse(entry)?;
         let (content, length) = header.inflate(entry, limit)?;
@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// An object, from the first place that has it.
-    pub(super) fn object(&self, id: &ObjectId) -> Result<Object, Error> {
+    pub(crate) fn object(&self, id: &ObjectId) -> Result<Object, Error> {
         self.resolve(id, None)
     }
 
@@ -94,12 +94,12 @@ impl<'a> Resolver<'a> {
     }
 
     fn keep(&self, id: ObjectId, object: Object) -> Object {
-        self.bases.borrow_mut().insert(id, object.clone(), object.data.len());
+        self.bases.borrow_mut().insert(id, object.clone());
         object
     }
 
     /// Whether the repository has an object, and its kind if that can be told without reading it.
-    pub(super) fn kind(&self, id: &oid) -> Result<Option<Kind>, Error> {
+    pub(crate) fn kind(&self, id: &oid) -> Result<Option<Kind>, Error> {
         let state = self.repository.borrow();
         if let Some(record) = state.index.get(id) {
             return Ok(Some(record.attributes().kind()));

@@ -110,6 +110,12 @@ pub(crate) fn record(page: &[u8], number: u32) -> Result<Record, Error> {
     Record::decode(&mut Reader::new(bytes))
 }
 
+/// The id of the record of a number in its page; nothing where the page is too short.
+pub(crate) fn id_at(page: &[u8], number: u32) -> &[u8] {
+    let at = (number % RECORDS) as usize * RECORD;
+    page.get(at..at + 20).unwrap_or_default()
+}
+
 /// The entry of the order at a position in its page.
 pub(crate) fn place(page: &[u8], position: u32) -> Result<Place, Error> {
     let at = (position % PLACES) as usize * PLACE;
@@ -119,6 +125,17 @@ pub(crate) fn place(page: &[u8], position: u32) -> Result<Place, Error> {
         .ok_or_else(|| Error::Malformed("pack index page".into()))?;
     let [a, b, c, d, e, f, record @ ..] = *bytes;
     Ok(Place { offset: u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), record: u32::from_le_bytes(record) })
+}
+
+fn count(objects: usize) -> Result<u32, Error> {
+    u32::try_from(objects).map_err(|_| Error::Limit("objects in a pack".into()))
+}
+
+/// Bytes of the index of so many objects.
+pub(crate) fn length(objects: usize, tips: &[ObjectId]) -> Result<u64, Error> {
+    let tips = if tips.len() > MAX_TIPS { 0 } else { tips.len() as u32 };
+    let pack_checksum = ObjectId::null(gix_hash::Kind::Sha1);
+    Ok(Footer { objects: count(objects)?, tips, pack_checksum }.index_length())
 }
 
 /// Writes the index of a pack, piece by piece and in order, and gives its length and checksum. Sorts
@@ -135,8 +152,8 @@ pub(crate) fn write(
     out: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(u64, u64), Error> {
     let tips = if tips.len() > MAX_TIPS { &[] } else { tips };
-    let objects = u32::try_from(records.len()).map_err(|_| Error::Limit("objects in a pack".into()))?;
-    let footer = Footer { objects, tips: tips.len() as u32, pack_checksum: *pack_checksum };
+    let footer =
+        Footer { objects: count(records.len())?, tips: tips.len() as u32, pack_checksum: *pack_checksum };
     records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
     let mut tail = Vec::with_capacity(footer.pages() as usize * ROW + tips.len() * 20 + FOOTER);
     let mut page = Vec::with_capacity(PAGE);
@@ -153,7 +170,7 @@ pub(crate) fn write(
         let key = part.first().map_or(0, |first| id_key(first.id_bytes()));
         end(&mut page, key, &mut tail)?;
     }
-    let mut order: Vec<u32> = (0..objects).collect();
+    let mut order: Vec<u32> = (0..footer.objects).collect();
     let offset = |number: &u32| records.get(*number as usize).map_or(0, Record::offset);
     order.sort_unstable_by_key(offset);
     for part in order.chunks(PLACES as usize) {
@@ -169,7 +186,7 @@ pub(crate) fn write(
     Ok((footer.index_length(), xxh3_64(&tail)))
 }
 
-/// The checksum that [`write`] gave, from what follows the pages.
+/// The checksum that [`write()`] gave, from what follows the pages.
 pub(crate) fn checksum(tail: &[&[u8]]) -> u64 {
     let mut hasher = Xxh3::new();
     tail.iter().for_each(|part| hasher.update(part));

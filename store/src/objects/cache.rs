@@ -1,87 +1,232 @@
 //! A cache bounded by bytes that forgets what was used longest ago.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::Hash,
-};
+use crate::Object;
+use std::{collections::HashMap, hash::Hash};
 
 /// Bookkeeping of one entry, in bytes, added to its size.
 const OVERHEAD: usize = 150;
 
-/// A least-recently-used cache.
+/// What a cache can hold.
+pub(crate) trait Cached: Clone {
+    /// Bytes of memory of the value alone.
+    fn size(&self) -> usize;
+
+    /// Bytes by which the cache grows with the value; less than its size when values share memory.
+    fn enter(&self) -> usize {
+        self.size()
+    }
+
+    /// Bytes by which the cache shrinks when the value is taken out.
+    fn leave(&self) -> usize {
+        self.size()
+    }
+}
+
+impl Cached for Object {
+    fn size(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// A least-recently-used cache: a table, and a list from what was used last to what was used longest ago.
 pub(crate) struct Cache<K, V> {
-    entries: HashMap<K, Slot<V>>,
-    by_use: BTreeMap<u64, K>,
-    clock: u64,
+    slots: Vec<Slot<K, V>>,
+    /// Slots by key.
+    by_key: HashMap<K, usize>,
+    /// Slots that hold nothing.
+    free: Vec<usize>,
+    /// The slots that were used last, and longest ago.
+    ends: Option<(usize, usize)>,
     bytes: usize,
     limit: usize,
 }
 
-struct Slot<V> {
-    value: V,
-    bytes: usize,
-    used: u64,
+struct Slot<K, V> {
+    /// `None` while the slot is free.
+    entry: Option<(K, V)>,
+    /// The neighbours in the list: used next after this one, and last before it.
+    newer: Option<usize>,
+    older: Option<usize>,
 }
 
-impl<K: Copy + Eq + Hash, V: Clone> Cache<K, V> {
+impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
     /// A cache of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), clock: 0, bytes: 0, limit }
+        Self { slots: Vec::new(), by_key: HashMap::new(), free: Vec::new(), ends: None, bytes: 0, limit }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
-        let slot = self.entries.get_mut(key)?;
-        self.by_use.remove(&slot.used);
-        self.clock += 1;
-        slot.used = self.clock;
-        self.by_use.insert(self.clock, *key);
-        Some(slot.value.clone())
+        let slot = *self.by_key.get(key)?;
+        if self.ends.is_some_and(|(newest, _)| newest != slot) {
+            self.unlink(slot);
+            self.link(slot);
+        }
+        Some(self.slots.get(slot)?.entry.as_ref()?.1.clone())
     }
 
-    /// Keeps a value of so many bytes, unless it alone would take more than half of the cache.
-    pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
+    /// Keeps a value, unless it alone would take more than half of the cache.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(&key);
-        let bytes = bytes.saturating_add(OVERHEAD);
-        if bytes > self.limit / 2 {
+        if value.size().saturating_add(OVERHEAD) > self.limit / 2 {
             return;
         }
-        self.clock += 1;
-        self.entries.insert(key, Slot { value, bytes, used: self.clock });
-        self.by_use.insert(self.clock, key);
-        self.bytes += bytes;
-        while self.bytes > self.limit {
-            let Some((_, oldest)) = self.by_use.first_key_value() else { break };
-            let oldest = *oldest;
-            self.remove(&oldest);
+        self.bytes += value.enter() + OVERHEAD;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { entry: None, newer: None, older: None });
+            self.slots.len() - 1
+        });
+        self.slots[slot].entry = Some((key, value));
+        self.by_key.insert(key, slot);
+        self.link(slot);
+        while self.bytes > self.limit
+            && let Some((_, oldest)) = self.ends
+            && let Some((key, _)) = &self.slots[oldest].entry
+        {
+            let key = *key;
+            self.remove(&key);
         }
     }
 
     fn remove(&mut self, key: &K) {
-        if let Some(slot) = self.entries.remove(key) {
-            self.by_use.remove(&slot.used);
-            self.bytes -= slot.bytes;
+        let Some(slot) = self.by_key.remove(key) else { return };
+        self.unlink(slot);
+        self.free.push(slot);
+        if let Some((_, value)) = self.slots[slot].entry.take() {
+            self.bytes -= value.leave() + OVERHEAD;
         }
+    }
+
+    /// Puts a slot at the newest end of the list.
+    fn link(&mut self, slot: usize) {
+        let older = self.ends.map(|(newest, _)| newest);
+        if let Some(older) = older {
+            self.slots[older].newer = Some(slot);
+        }
+        let entry = &mut self.slots[slot];
+        (entry.newer, entry.older) = (None, older);
+        self.ends = Some((slot, self.ends.map_or(slot, |(_, oldest)| oldest)));
+    }
+
+    /// Takes a slot out of the list.
+    fn unlink(&mut self, slot: usize) {
+        let (newer, older) = (self.slots[slot].newer, self.slots[slot].older);
+        if let Some(newer) = newer {
+            self.slots[newer].older = older;
+        }
+        if let Some(older) = older {
+            self.slots[older].newer = newer;
+        }
+        let Some((newest, oldest)) = self.ends else { return };
+        let newest = if newest == slot { older } else { Some(newest) };
+        let oldest = if oldest == slot { newer } else { Some(oldest) };
+        self.ends = newest.zip(oldest);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ObjectId, Tree, TreeEdit};
+    use gix_object::tree::EntryKind;
+    use proptest::prelude::*;
+    use std::rc::Rc;
+
+    /// A value of so many bytes.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Sized(usize, usize);
+
+    impl Cached for Sized {
+        fn size(&self) -> usize {
+            self.1
+        }
+    }
 
     #[test]
     fn the_cache_stays_within_its_bytes_and_forgets_the_least_used() {
         let mut cache = Cache::new(10 * (100 + OVERHEAD));
         for key in 0..10 {
-            cache.insert(key, key, 100);
+            cache.insert(key, Sized(key, 100));
         }
-        assert_eq!(cache.get(&0), Some(0));
-        cache.insert(10, 10, 100);
-        assert_eq!((cache.get(&0), cache.get(&1), cache.get(&10)), (Some(0), None, Some(10)));
-        cache.insert(11, 11, 1400);
+        assert_eq!(cache.get(&0), Some(Sized(0, 100)));
+        cache.insert(10, Sized(10, 100));
+        assert_eq!((cache.get(&0).is_some(), cache.get(&1), cache.get(&10).is_some()), (true, None, true));
+        cache.insert(11, Sized(11, 1400));
         assert_eq!(cache.get(&11), None, "too large to be worth it");
         for key in 100..1000 {
-            cache.insert(key % 130, key, 100);
-            assert!(cache.bytes <= cache.limit && cache.entries.len() == cache.by_use.len());
+            cache.insert(key % 130, Sized(key, 100));
+            assert!(cache.bytes <= cache.limit && cache.by_key.len() == by_use(&cache).len());
         }
+    }
+
+    /// The keys from what was used last to what was used longest ago; the list is the same from both ends.
+    fn by_use(cache: &Cache<usize, Sized>) -> Vec<usize> {
+        let walk = |mut at: Option<usize>, older: bool| {
+            let mut keys = Vec::new();
+            while let Some(slot) = at.map(|at| &cache.slots[at]) {
+                keys.push(slot.entry.as_ref().unwrap().0);
+                at = if older { slot.older } else { slot.newer };
+            }
+            keys
+        };
+        let keys = walk(cache.ends.map(|(newest, _)| newest), true);
+        let mut reversed = walk(cache.ends.map(|(_, oldest)| oldest), false);
+        reversed.reverse();
+        assert_eq!(keys, reversed);
+        keys
+    }
+
+    proptest! {
+        #[test]
+        fn any_use_leaves_what_was_used_last(uses in proptest::collection::vec((0_usize..12, 0_u8..3), 0..200)) {
+            let mut cache = Cache::new(6 * (10 + OVERHEAD));
+            let mut expected: Vec<usize> = Vec::new();
+            for (key, act) in uses {
+                let known = expected.iter().position(|other| *other == key);
+                if let Some(known) = known {
+                    expected.remove(known);
+                }
+                match act {
+                    0 => prop_assert_eq!(cache.get(&key).is_some(), known.is_some()),
+                    1 => cache.insert(key, Sized(key, 10)),
+                    _ => cache.remove(&key),
+                }
+                if act == 1 || (act == 0 && known.is_some()) {
+                    expected.insert(0, key);
+                }
+                expected.truncate(6);
+                prop_assert_eq!(by_use(&cache), expected.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn what_versions_of_a_tree_share_is_counted_once() {
+        let names = |range: std::ops::Range<u32>| {
+            range.map(|number| TreeEdit {
+                name: format!("{number:05}.ics").into(),
+                entry: Some((EntryKind::Blob, ObjectId::Sha1([7; 20]))),
+            })
+        };
+        let whole = Tree::default().edit(&names(0..5000).collect::<Vec<_>>()).unwrap().unwrap();
+        let mut tree = Rc::new(whole);
+        let size = tree.size();
+        let mut cache = Cache::new(4 * size);
+        let mut trees = Vec::new();
+        for number in 0..40 {
+            cache.insert(number, tree.clone());
+            trees.push(tree.clone());
+            assert!(cache.bytes <= cache.limit, "{} of {}", cache.bytes, cache.limit);
+            let edit = TreeEdit { name: format!("{:05}.ics", number * 37).into(), entry: None };
+            tree = Rc::new(tree.edit(&[edit]).unwrap().unwrap());
+        }
+        assert!((0..40).all(|number| cache.get(&number).is_some()), "40 versions in the room of four trees");
+        (0..40).for_each(|number| cache.remove(&number));
+        assert_eq!(cache.bytes, 0);
+        // Trees that share nothing need room of their own.
+        for number in 0..40 {
+            cache.insert(number, Rc::new(Tree::decode(trees[0].to_bytes()).unwrap()));
+            assert!(cache.bytes <= cache.limit);
+        }
+        assert_eq!((0..40).filter(|number| cache.get(number).is_some()).count(), 3);
     }
 }

@@ -1,6 +1,9 @@
 //! Pack entries: how objects lie on the device, in the log and in packs alike.
 
-use super::{delta, zlib};
+use super::{
+    delta,
+    zlib::{self, Effort},
+};
 use crate::{Error, Object};
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
@@ -84,7 +87,8 @@ pub(crate) fn encode_delta(base: ObjectId, delta: &[u8]) -> Vec<u8> {
 fn encode(header: Header, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     write_header(header, content.len() as u64, &mut out);
-    zlib::deflate(content, &mut out);
+    let effort = if header == Header::Commit { Effort::Fast } else { Effort::Small };
+    zlib::deflate(content, effort, &mut out);
     out
 }
 
@@ -103,7 +107,8 @@ pub(crate) fn with_stream(base: Option<ObjectId>, kind: Kind, inflated_size: u64
     out
 }
 
-fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
+/// Appends the header of an entry.
+pub(crate) fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
     // A vector takes every write.
     let _ = header.write_to(size, out);
 }

@@ -5,7 +5,7 @@
 
 use super::entry::{EntryHeader, MAX_ENTRY_HEADER};
 use crate::{
-    Error,
+    Error, Object,
     disk::Disk,
     format::{
         operation::PackPlace,
@@ -31,8 +31,17 @@ pub(crate) struct AdoptedPack {
 }
 
 enum Source {
-    Memory { pack: Bytes, index: Bytes },
-    Device { disk: Disk, place: PackPlace, owner: u32 },
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+    },
+    Device {
+        disk: Disk,
+        place: PackPlace,
+        owner: u32,
+        /// An index that is used instead of the one on the device.
+        index: Option<Bytes>,
+    },
 }
 
 /// What is kept of an index.
@@ -61,16 +70,46 @@ pub(crate) struct PackPosition {
     length: u64,
 }
 
+impl PackPosition {
+    /// The number of its record, from 0 on, in the order of ids.
+    pub(crate) fn number(self) -> usize {
+        self.record as usize
+    }
+
+    /// Where its entry begins in the pack.
+    pub(crate) fn offset(self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes of its entry.
+    pub(crate) fn length(self) -> u64 {
+        self.length
+    }
+}
+
 impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
         let owner = disk.pages.owner();
-        Self { source: Source::Device { disk, place, owner }, table: OnceCell::new() }
+        Self { source: Source::Device { disk, place, owner, index: None }, table: OnceCell::new() }
     }
 
     /// A pack in memory, and its index as [`pack_index::write`] makes it.
     pub(crate) fn in_memory(pack: Bytes, index: Bytes) -> Self {
         Self { source: Source::Memory { pack, index }, table: OnceCell::new() }
+    }
+
+    /// A pack on the device, with an index in memory of this checksum.
+    pub(crate) fn on_device_with_index(
+        disk: Disk,
+        place: PackPlace,
+        index: Bytes,
+        index_checksum: u64,
+    ) -> Self {
+        let owner = disk.pages.owner();
+        let place = PackPlace { index_length: index.len() as u64, index_checksum, ..place };
+        let source = Source::Device { disk, place, owner, index: Some(index) };
+        Self { source, table: OnceCell::new() }
     }
 
     /// Where the pack is on the device.
@@ -116,7 +155,9 @@ impl AdoptedPack {
 
     fn read_index(&self, offset: u64, length: usize) -> Result<Bytes, Error> {
         match &self.source {
-            Source::Memory { index, .. } => slice(index, offset, length),
+            Source::Memory { index, .. } | Source::Device { index: Some(index), .. } => {
+                slice(index, offset, length)
+            }
             Source::Device { disk, place, .. } => {
                 disk.read(place.extent.offset() + place.index_offset + offset, length)
             }
@@ -140,6 +181,11 @@ impl AdoptedPack {
         }
     }
 
+    /// Reads all pages of the index.
+    pub(crate) fn check_pages(&self) -> Result<(), Error> {
+        (0..self.table()?.footer.pages()).try_for_each(|number| self.page(number).map(drop))
+    }
+
     fn record(&self, number: u32) -> Result<Record, Error> {
         if number >= self.table()?.footer.objects {
             return Err(self.damaged("names an object that it does not have"));
@@ -157,6 +203,12 @@ impl AdoptedPack {
         Ok(self.table()?.footer.objects as usize)
     }
 
+    /// Objects from which all of the pack can be reached, when it holds all that they reach; none when that
+    /// is not known.
+    pub(crate) fn tips(&self) -> Result<&[ObjectId], Error> {
+        Ok(&self.table()?.tips)
+    }
+
     /// Finds the record of an object.
     fn find_record(&self, id: &oid) -> Result<Option<(u32, Record)>, Error> {
         let table = self.table()?;
@@ -170,11 +222,10 @@ impl AdoptedPack {
             let (mut low, mut high) = (start, (start + RECORDS).min(table.footer.objects));
             while low < high {
                 let middle = low + (high - low) / 2;
-                let record = pack_index::record(&page, middle)?;
-                match record.id_bytes().as_slice().cmp(id.as_bytes()) {
+                match pack_index::id_at(&page, middle).cmp(id.as_bytes()) {
                     Ordering::Less => low = middle + 1,
                     Ordering::Greater => high = middle,
-                    Ordering::Equal => return Ok(Some((middle, record))),
+                    Ordering::Equal => return Ok(Some((middle, pack_index::record(&page, middle)?))),
                 }
             }
         }
@@ -228,13 +279,14 @@ impl AdoptedPack {
     /// The object whose entry begins at an offset of the pack.
     fn at_offset(&self, offset: u64) -> Result<Option<PackPosition>, Error> {
         let table = self.table()?;
-        let page = table.order().partition_point(|row| row.key <= offset);
-        let Some(page) = page.checked_sub(1) else { return Ok(None) };
-        let start = page as u32 * PLACES;
+        let number = table.order().partition_point(|row| row.key <= offset);
+        let Some(number) = number.checked_sub(1) else { return Ok(None) };
+        let page = self.page(table.footer.record_pages() + number as u32)?;
+        let start = number as u32 * PLACES;
         let (mut low, mut high) = (start, (start + PLACES).min(table.footer.objects));
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.place_at(middle)?.offset.cmp(&offset) {
+            match pack_index::place(&page, middle)?.offset.cmp(&offset) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return self.position(middle).map(Some),
@@ -246,6 +298,11 @@ impl AdoptedPack {
     /// The id of the object at a position.
     pub(crate) fn id(&self, position: PackPosition) -> Result<ObjectId, Error> {
         self.record(position.record).map(|record| record.id())
+    }
+
+    /// The id and the kind of the object at a position.
+    pub(crate) fn id_and_kind(&self, position: PackPosition) -> Result<(ObjectId, Kind), Error> {
+        self.record(position.record).map(|record| (record.id(), record.attributes().kind()))
     }
 
     /// The kind of the object at a position.
@@ -268,11 +325,32 @@ impl AdoptedPack {
         EntryHeader::parse(&self.start_of_entry(position, MAX_ENTRY_HEADER as u64)?)
     }
 
+    /// The object whose entry is `distance` bytes before an offset of the pack.
+    pub(crate) fn id_before(&self, offset: u64, distance: u64) -> Result<ObjectId, Error> {
+        let base = offset.checked_sub(distance).filter(|_| distance > 0);
+        let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
+        let found = found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))?;
+        self.id(found)
+    }
+
     /// The base of a delta that is `distance` bytes before an entry.
     pub(crate) fn base(&self, position: PackPosition, distance: u64) -> Result<PackPosition, Error> {
         let base = position.offset.checked_sub(distance).filter(|_| distance > 0);
         let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
         found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))
+    }
+
+    /// The object at a position, if it was kept as a base: not verified, nor is what is made of it.
+    pub(crate) fn cached(&self, position: PackPosition) -> Option<Object> {
+        let Source::Device { disk, owner, .. } = &self.source else { return None };
+        disk.bases.borrow_mut().get(&(*owner, position.offset))
+    }
+
+    /// Keeps an object that may be the base of others.
+    pub(crate) fn keep(&self, position: PackPosition, object: &Object) {
+        if let Source::Device { disk, owner, .. } = &self.source {
+            disk.bases.borrow_mut().insert((*owner, position.offset), object.clone());
+        }
     }
 
     /// Checks all pages of the index, that its records are sorted, that its order is that of the pack, and
@@ -349,7 +427,10 @@ fn slice(bytes: &Bytes, offset: u64, length: usize) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{layout::Extent, record::Attributes};
+    use crate::{
+        OpenOptions,
+        format::{layout::Extent, record::Attributes},
+    };
     use kalends_block_backend::{BlockDevice, MemoryDevice};
     use std::rc::Rc;
 
@@ -367,7 +448,8 @@ mod tests {
             ids.push(id);
         }
         let device: Rc<dyn BlockDevice> = Rc::new(MemoryDevice::new(128 << 20));
-        let disk = Disk::new(&device, 512, budget);
+        let options = OpenOptions { index_cache: budget, ..OpenOptions::default() };
+        let disk = Disk::new(&device, 512, &options);
         let (extent, mut index) = (Extent { first: 3, count: 100 }, Vec::new());
         let (index_length, index_checksum) =
             pack_index::write(&mut records, &ids[0], &ids[..1], &mut |bytes| {

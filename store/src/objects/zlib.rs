@@ -4,18 +4,35 @@ use crate::Error;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::RefCell;
 
-/// Level of compression. For iCalendar objects level 6 is within 1% of level 9 in size; see
-/// `docs/store-format.md` for the measurement.
-const LEVEL: u32 = 6;
+/// What is worth spending on the compression of something. `docs/performance.md` has the measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Level 1, whose codes are fixed: half of the time of level 6, and for a commit 13% more bytes.
+    Fast,
+    /// Level 6: for iCalendar objects within 1% of level 9 in size.
+    Small,
+}
+
+/// What is no longer than this is stored as it is, which takes 11 bytes more. Most such objects are small
+/// trees and deltas of one entry, mostly ids, which no compression makes shorter.
+const STORED: usize = 128;
 
 thread_local! {
-    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(LEVEL), true));
+    static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(1), true));
+    static SMALL: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
 }
 
 /// Appends the zlib stream of `data` to `out`.
-pub(crate) fn deflate(data: &[u8], out: &mut Vec<u8>) {
-    DEFLATE.with_borrow_mut(|state| {
+pub(crate) fn deflate(data: &[u8], effort: Effort, out: &mut Vec<u8>) {
+    if data.len() <= STORED {
+        return store(data, out);
+    }
+    let state = match effort {
+        Effort::Fast => &FAST,
+        Effort::Small => &SMALL,
+    };
+    state.with_borrow_mut(|state| {
         state.reset();
         out.reserve(data.len() / 2 + 64);
         loop {
@@ -29,6 +46,23 @@ pub(crate) fn deflate(data: &[u8], out: &mut Vec<u8>) {
             }
         }
     });
+}
+
+/// Appends a zlib stream (RFC 1950) of one stored block (RFC 1951 §3.2.4).
+fn store(data: &[u8], out: &mut Vec<u8>) {
+    let length = data.len() as u16;
+    out.reserve(data.len() + 11);
+    out.extend_from_slice(&[0x78, 0x01, 1]);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&(!length).to_le_bytes());
+    out.extend_from_slice(data);
+    // Adler-32; at this length the sums cannot overflow.
+    let (mut a, mut b) = (1_u32, 0_u32);
+    for byte in data {
+        a += u32::from(*byte);
+        b += a;
+    }
+    out.extend_from_slice(&(((b % 65521) << 16) | (a % 65521)).to_be_bytes());
 }
 
 /// Inflates the stream that `zlib` begins with, which must give exactly `size` bytes, and says how long
@@ -89,9 +123,10 @@ mod tests {
         fn what_is_deflated_inflates_to_itself(
             data in proptest::collection::vec(0_u8..8, 0..3000),
             tail in proptest::collection::vec(any::<u8>(), 0..9),
+            fast in any::<bool>(),
         ) {
             let mut stream = Vec::new();
-            deflate(&data, &mut stream);
+            deflate(&data, if fast { Effort::Fast } else { Effort::Small }, &mut stream);
             let length = stream.len();
             stream.extend_from_slice(&tail);
             prop_assert_eq!(inflate(&stream, data.len()).unwrap(), (data.clone(), length));
@@ -100,6 +135,14 @@ mod tests {
             prop_assert!(inflate(&stream[..length - 1], data.len()).is_err());
             let start = inflate_start(&stream, 10).unwrap();
             prop_assert!(data.starts_with(&start) && start.len() >= data.len().min(10));
+        }
+
+        #[test]
+        fn what_is_stored_inflates_to_itself(data in proptest::collection::vec(any::<u8>(), 0..=STORED)) {
+            let mut stream = Vec::new();
+            deflate(&data, Effort::Small, &mut stream);
+            prop_assert_eq!(stream.len(), data.len() + 11);
+            prop_assert_eq!(inflate(&stream, data.len()).unwrap(), (data, stream.len()));
         }
 
         #[test]

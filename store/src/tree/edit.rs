@@ -1,6 +1,9 @@
-//! Editing a tree in place: its bytes are copied around the entries that change.
+//! Editing a tree: the chunks with the entries that change are made anew, the others are shared.
 
-use super::{Tree, encode_entry};
+use super::{
+    Tree,
+    chunk::{MIN, OpenChunk},
+};
 use crate::{Error, TreeEdit};
 use gix_hash::ObjectId;
 use gix_object::tree::{EntryKind, name_order};
@@ -18,15 +21,20 @@ struct Splice<'a> {
 /// The result so far.
 struct Builder<'a> {
     base: &'a Tree,
-    /// Entries of the base that are dealt with.
-    done: usize,
-    data: Vec<u8>,
-    offsets: Vec<u32>,
+    /// Chunks of the base that are dealt with.
+    chunk: usize,
+    /// Entries of the next chunk that are dealt with.
+    entry: usize,
+    tree: Tree,
+    /// What comes after the tree so far.
+    open: OpenChunk,
+    /// Chunks at the start that are those of the base.
+    shared: Option<usize>,
 }
 
 impl Tree {
-    /// The tree that results from the edits; `None` when they change nothing. Apart from copying the
-    /// bytes, the cost is O(edits · log entries).
+    /// The tree that results from the edits; `None` when they change nothing. The cost is that of copying
+    /// the chunks with changes, and the list of all.
     ///
     /// # Errors
     /// [`Error::InvalidName`] when a name cannot be that of an entry or is there twice.
@@ -35,27 +43,31 @@ impl Tree {
         if splices.is_empty() {
             return Ok(None);
         }
-        let inserted: usize =
-            splices.iter().filter_map(|splice| splice.inserts).map(|(name, ..)| name.len() + 32).sum();
         let mut builder = Builder {
             base: self,
-            done: 0,
-            data: Vec::with_capacity(self.data.len() + inserted),
-            offsets: Vec::with_capacity(self.offsets.len() + splices.len()),
+            chunk: 0,
+            entry: 0,
+            tree: Tree { chunks: Vec::with_capacity(self.chunks.len() + 1), ..Tree::default() },
+            open: OpenChunk::default(),
+            shared: None,
         };
+        let mut added = 0;
         for splice in splices {
             builder.copy_until(splice.position);
             if let Some((name, kind, id)) = splice.inserts {
-                builder.offsets.push(builder.data.len() as u32);
-                encode_entry(&mut builder.data, kind, name, &id);
+                added += name.len() + 28;
+                if u32::try_from(self.byte_len() + added).is_err() {
+                    return Err(Error::Limit("a tree of 4 GiB".into()));
+                }
+                builder.open().push(kind, name, &id);
             }
-            builder.done += usize::from(splice.removes);
+            if splice.removes {
+                builder.open();
+                builder.pass(1);
+            }
         }
         builder.copy_until(self.len());
-        if u32::try_from(builder.data.len()).is_err() {
-            return Err(Error::Limit("a tree of 4 GiB".into()));
-        }
-        Ok(Some(Tree { data: builder.data.into(), offsets: builder.offsets }))
+        Ok(Some(builder.finish()))
     }
 
     /// Where the edits change the tree, in its order.
@@ -105,29 +117,75 @@ impl Tree {
         });
         Ok(splices)
     }
-
-    /// Where the entry at a position starts, or the end of the tree.
-    pub(crate) fn byte_offset(&self, position: usize) -> usize {
-        self.offsets.get(position).map_or(self.data.len(), |offset| *offset as usize)
-    }
 }
 
 impl Builder<'_> {
+    /// The open chunk, with what comes before in the chunk of the base.
+    fn open(&mut self) -> &mut OpenChunk {
+        if self.open.len() == 0
+            && let Some(slot) = self.base.chunks.get(self.chunk)
+        {
+            self.open = OpenChunk::with_room_for(&slot.chunk);
+        }
+        self.shared.get_or_insert(self.tree.chunks.len());
+        &mut self.open
+    }
+
+    /// Entries of the base that are dealt with.
+    fn done(&self) -> usize {
+        self.base.chunks.get(self.chunk).map_or(self.base.len(), |slot| slot.first as usize + self.entry)
+    }
+
+    /// Passes over entries of the chunk of the base.
+    fn pass(&mut self, entries: usize) {
+        self.entry += entries;
+        if self.base.chunks.get(self.chunk).is_some_and(|slot| self.entry >= slot.chunk.len()) {
+            (self.chunk, self.entry) = (self.chunk + 1, 0);
+        }
+    }
+
+    /// Takes the entries of the base up to a position.
     fn copy_until(&mut self, position: usize) {
-        let Some(offsets) = self.base.offsets.get(self.done..position) else { return };
-        let (start, end) = (self.base.byte_offset(self.done), self.base.byte_offset(position));
-        let shift = (self.data.len() as u32).wrapping_sub(start as u32);
-        self.offsets.extend(offsets.iter().map(|offset| offset.wrapping_add(shift)));
-        self.data.extend_from_slice(&self.base.data[start..end]);
-        self.done = position;
+        let base = self.base;
+        while let Some(slot) = base.chunks.get(self.chunk) {
+            let wanted = position.saturating_sub(self.done());
+            if wanted == 0 {
+                return;
+            }
+            let left = slot.chunk.len() - self.entry;
+            let whole = self.entry == 0 && wanted >= left;
+            if whole && (self.open.len() == 0 || self.open.len() >= MIN) {
+                self.tree.close(&mut self.open);
+                self.tree.push(slot.chunk.clone());
+                self.pass(left);
+                continue;
+            }
+            let entries = self.entry..self.entry + wanted.min(left);
+            self.open().extend(&slot.chunk, entries.clone());
+            self.pass(entries.len());
+        }
+    }
+
+    fn finish(mut self) -> Tree {
+        self.tree.close(&mut self.open);
+        // The base is seldom edited again; what is made from it would be hashed from the start.
+        let states = self.base.mid_states.take();
+        if self.tree.byte_len() == self.base.byte_len() {
+            let shared = self.shared.unwrap_or(self.tree.chunks.len());
+            self.tree.mid_states = states.before(shared).into();
+        }
+        self.tree
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::encode_entry;
     use proptest::{collection, prelude::*};
     use std::collections::BTreeMap;
+
+    type Entries = BTreeMap<Vec<u8>, (EntryKind, ObjectId)>;
 
     fn id(byte: u8) -> ObjectId {
         ObjectId::Sha1([byte; 20])
@@ -149,7 +207,7 @@ mod tests {
     }
 
     /// The encoding from scratch.
-    fn encode(entries: &BTreeMap<Vec<u8>, (EntryKind, ObjectId)>) -> Vec<u8> {
+    fn encode(entries: &Entries) -> Vec<u8> {
         let mut sorted: Vec<_> = entries.iter().collect();
         sorted.sort_by(|a, b| name_order(a.0, a.1.0 == EntryKind::Tree, b.0, b.1.0 == EntryKind::Tree));
         let mut out = Vec::new();
@@ -178,13 +236,86 @@ mod tests {
             let edited = tree.edit(&list).unwrap();
             prop_assert_eq!(edited.is_none(), expected == base);
             let edited = edited.unwrap_or(tree.clone());
-            prop_assert_eq!(edited.as_bytes(), &encode(&expected));
-            let decoded = Tree::decode(edited.as_bytes().clone()).unwrap();
-            prop_assert_eq!(&decoded.offsets, &edited.offsets);
+            prop_assert_eq!(edited.to_bytes(), encode(&expected));
             let delta = tree.delta(&edited);
-            let applied = crate::objects::delta::apply(tree.as_bytes(), &delta, 1 << 20).unwrap();
-            prop_assert_eq!(applied.as_slice(), edited.as_bytes().as_ref());
+            let applied = crate::objects::delta::apply(&tree.to_bytes(), &delta, 1 << 20).unwrap();
+            prop_assert_eq!(applied, edited.to_bytes());
         }
+    }
+
+    /// A tree of several chunks, and edits of it, one after the other; many keep its length.
+    fn history() -> impl Strategy<Value = (Entries, Vec<Vec<TreeEdit>>)> {
+        let name = (0_u32..1200).prop_map(|number| format!("{:04}.ics", number * 7919 % 1200).into_bytes());
+        let blob = (0_u8..4).prop_map(|byte| (EntryKind::Blob, id(byte)));
+        let base = collection::btree_map(name.clone(), blob.clone(), 0..900);
+        let edit = collection::btree_map(name, proptest::option::weighted(0.7, blob), 1..40);
+        let edits = edit.prop_map(|edit| {
+            edit.into_iter().map(|(name, entry)| TreeEdit { name, entry }).collect::<Vec<_>>()
+        });
+        (base, collection::vec(edits, 1..12))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_history_of_edits_gives_what_decoding_gives((base, history) in history()) {
+            let mut tree = Tree::decode(encode(&base).into()).unwrap();
+            let mut expected = base;
+            for edits in history {
+                let old = tree;
+                for edit in &edits {
+                    match edit.entry {
+                        Some(entry) => expected.insert(edit.name.clone(), entry),
+                        None => expected.remove(&edit.name),
+                    };
+                }
+                tree = old.edit(&edits).unwrap().unwrap_or_else(|| old.clone());
+                let decoded = Tree::decode(encode(&expected).into()).unwrap();
+                prop_assert_eq!(tree.to_bytes(), decoded.to_bytes());
+                // Hashed from where it differs, from the start, and once more.
+                prop_assert_eq!(tree.id().unwrap(), decoded.id().unwrap());
+                prop_assert_eq!(tree.id().unwrap(), decoded.id().unwrap());
+                prop_assert_eq!((tree.len(), tree.byte_len()), (decoded.len(), decoded.to_bytes().len()));
+                prop_assert!(tree.chunks.iter().all(|slot| (1..=super::super::chunk::MAX).contains(&slot.chunk.len())));
+                for (position, (name, entry)) in expected.iter().enumerate() {
+                    let found = tree.get(position).unwrap();
+                    prop_assert_eq!((&**found.name, found.mode, found.id.to_owned()), (&**name, entry.0.into(), entry.1));
+                    prop_assert_eq!(tree.position(name, false), Ok(position));
+                }
+                prop_assert_eq!(tree.get(expected.len()), None);
+                // Between trees that share chunks and between trees that do not.
+                for (old, new) in [(&old, &tree), (&old, &decoded), (&decoded, &old)] {
+                    let delta = old.delta(new);
+                    let applied = crate::objects::delta::apply(&old.to_bytes(), &delta, 1 << 20).unwrap();
+                    prop_assert_eq!(applied, new.to_bytes());
+                    prop_assert!(old.common_bytes(new) <= old.byte_len().min(new.byte_len()));
+                }
+                prop_assert_eq!(tree.common_bytes(&decoded), tree.byte_len());
+                prop_assert_eq!(
+                    old.changes(&tree).collect::<Vec<_>>(),
+                    old.changes(&decoded).collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_edit_makes_one_chunk_anew_and_hashes_from_there() {
+        let edit = |number: u32, byte: u8| TreeEdit {
+            name: format!("{number:05}.ics").into(),
+            entry: Some((EntryKind::Blob, id(byte))),
+        };
+        let edits: Vec<_> = (0..10_000).map(|number| edit(number, 1)).collect();
+        let tree = Tree::default().edit(&edits).unwrap().unwrap();
+        tree.id().unwrap();
+        let edited = tree.edit(&[edit(9_000, 2)]).unwrap().unwrap();
+        let shared = |at: &usize| std::rc::Rc::ptr_eq(&tree.chunks[*at].chunk, &edited.chunks[*at].chunk);
+        assert_eq!((0..tree.chunks.len()).filter(|at| !shared(at)).count(), 1);
+        let states = edited.mid_states.borrow().clone();
+        let changed = (0..tree.chunks.len()).find(|at| !shared(at)).unwrap();
+        assert_eq!(states.len(), changed + 1);
+        assert_eq!(edited.id().unwrap(), Tree::decode(edited.to_bytes()).unwrap().id().unwrap());
     }
 
     #[test]

@@ -1,19 +1,28 @@
 //! Trees, kept encoded, with an index of their entries.
+//!
+//! A tree is a list of chunks of about 64 entries. An edited tree shares the chunks that are as they
+//! were, so that many versions of a large directory are at hand in little more memory than one, and making
+//! and comparing versions costs what differs.
 
 mod changes;
+mod chunk;
+mod comparison;
 mod delta;
 mod edit;
+mod hash;
 
-use crate::Error;
+use crate::{Error, objects::cache::Cached};
 use bytes::Bytes;
-use gix_hash::{ObjectId, oid};
+use chunk::{Chunk, OpenChunk, TARGET};
+use gix_hash::oid;
 use gix_object::{
     TreeRefIter,
     bstr::BStr,
-    tree::{EntryKind, EntryMode, name_order},
+    tree::{EntryKind, EntryMode},
 };
 use gix_validate::path::component;
-use std::cmp::Ordering;
+use hash::MidStates;
+use std::{cell::RefCell, cmp::Ordering, fmt, rc::Rc};
 
 /// Names that a file system may take for `.git`: those of HFS+ and NTFS are refused everywhere, as git does.
 pub(crate) const PROTECTION: component::Options =
@@ -41,11 +50,32 @@ pub struct TreeChange<'a> {
     pub new: Option<(EntryMode, &'a oid)>,
 }
 
-/// A decoded tree: git's own bytes and where each entry starts, 4 bytes an entry more than the encoding.
-#[derive(Clone, Debug, Default)]
+/// A decoded tree: git's own bytes and where each entry starts, 4 bytes an entry more than the encoding, of
+/// which versions of a tree share what they have in common.
+#[derive(Clone, Default)]
 pub struct Tree {
-    data: Bytes,
-    offsets: Vec<u32>,
+    chunks: Vec<Slot>,
+    /// Bytes of the encoding.
+    bytes: usize,
+    /// Number of entries.
+    entries: usize,
+    mid_states: RefCell<MidStates>,
+}
+
+/// A chunk in a tree.
+#[derive(Clone)]
+struct Slot {
+    chunk: Rc<Chunk>,
+    /// Position of its first entry in the tree.
+    first: u32,
+    /// Where it starts in the tree's encoding.
+    start: u32,
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
 }
 
 impl Tree {
@@ -57,45 +87,81 @@ impl Tree {
         if u32::try_from(data.len()).is_err() {
             return Err(Error::Malformed("tree larger than 4 GiB".into()));
         }
-        let mut offsets = Vec::new();
+        let (mut tree, mut open) = (Self::default(), OpenChunk::default());
         let mut iter = TreeRefIter::from_bytes(&data, gix_hash::Kind::Sha1);
         loop {
-            let offset = iter.offset_to_next_entry(&data);
+            let start = iter.offset_to_next_entry(&data);
             match iter.next() {
-                Some(Ok(_)) => offsets.push(offset as u32),
+                Some(Ok(_)) => open.push_encoded(&data[start..iter.offset_to_next_entry(&data)]),
                 Some(Err(error)) => return Err(Error::Malformed(format!("tree: {error}"))),
                 None => break,
             }
+            if open.len() == TARGET {
+                tree.close(&mut open);
+            }
         }
-        Ok(Self { data, offsets })
+        tree.close(&mut open);
+        Ok(tree)
     }
 
-    /// git's encoding.
-    pub fn as_bytes(&self) -> &Bytes {
-        &self.data
+    /// Appends entries.
+    fn close(&mut self, open: &mut OpenChunk) {
+        open.take().into_iter().for_each(|chunk| self.push(Rc::new(chunk)));
+    }
+
+    /// Appends a chunk. Trees are at most 4 GiB, which the callers see to.
+    fn push(&mut self, chunk: Rc<Chunk>) {
+        let (first, start) = (self.entries as u32, self.bytes as u32);
+        self.entries += chunk.len();
+        self.bytes += chunk.bytes().len();
+        self.chunks.push(Slot { chunk, first, start });
+    }
+
+    /// git's encoding, put together.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        self.chunks.iter().for_each(|slot| bytes.extend_from_slice(slot.chunk.bytes()));
+        bytes.into()
+    }
+
+    /// Length of git's encoding, in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of memory that the tree takes, as if it shared nothing with others.
+    pub fn memory(&self) -> usize {
+        self.own_memory() + self.chunks.iter().map(|slot| slot.chunk.memory()).sum::<usize>()
+    }
+
+    /// Bytes of memory that the tree takes beside its chunks. States of the hash are not counted: only the
+    /// newest version of a directory has them, and they are a fortieth of it.
+    fn own_memory(&self) -> usize {
+        size_of::<Self>() + self.chunks.len() * size_of::<Slot>()
     }
 
     /// Number of entries.
     pub fn len(&self) -> usize {
-        self.offsets.len()
+        self.entries
     }
 
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
+        self.entries == 0
     }
 
     /// The entry at `position` in git's order.
     pub fn get(&self, position: usize) -> Option<TreeEntry<'_>> {
-        let offset = *self.offsets.get(position)? as usize;
-        let mut iter = TreeRefIter::from_bytes(self.data.get(offset..)?, gix_hash::Kind::Sha1);
-        let entry = iter.next()?.ok()?;
-        Some(TreeEntry { mode: entry.mode, name: entry.filename, id: entry.oid })
+        let at = self.chunks.partition_point(|slot| slot.first as usize <= position);
+        let slot = self.chunks.get(at.checked_sub(1)?)?;
+        slot.chunk.get(position - slot.first as usize)
     }
 
     /// All entries in git's order.
     pub fn iter(&self) -> impl Iterator<Item = TreeEntry<'_>> {
-        TreeRefIter::from_bytes(&self.data, gix_hash::Kind::Sha1)
+        self.chunks
+            .iter()
+            .flat_map(|slot| TreeRefIter::from_bytes(slot.chunk.bytes(), gix_hash::Kind::Sha1))
             .filter_map(Result::ok)
             .map(|entry| TreeEntry { mode: entry.mode, name: entry.filename, id: entry.oid })
     }
@@ -107,22 +173,12 @@ impl Tree {
     }
 
     /// Where an entry is, or where it would be inserted, in git's order (a directory sorts as `name/`).
-    pub(crate) fn position(&self, name: &[u8], is_tree: bool) -> Result<usize, usize> {
-        self.offsets.binary_search_by(|offset| {
-            let mut iter = TreeRefIter::from_bytes(&self.data[*offset as usize..], gix_hash::Kind::Sha1);
-            match iter.next() {
-                Some(Ok(entry)) => name_order(entry.filename, entry.mode.is_tree(), name, is_tree),
-                _ => Ordering::Less,
-            }
-        })
-    }
-
-    /// The object id of this tree.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] when the tree is made to collide with another object.
-    pub fn id(&self) -> Result<ObjectId, Error> {
-        crate::objects::entry::hash(gix_object::Kind::Tree, &self.data)
+    fn position(&self, name: &[u8], is_tree: bool) -> Result<usize, usize> {
+        let after =
+            self.chunks.partition_point(|slot| slot.chunk.order(0, name, is_tree) != Ordering::Greater);
+        let slot = after.checked_sub(1).and_then(|at| self.chunks.get(at)).ok_or(0_usize)?;
+        let first = slot.first as usize;
+        slot.chunk.position(name, is_tree).map(|at| first + at).map_err(|at| first + at)
     }
 
     /// Whether `name` may be an entry of a tree, as `git fsck --strict` sees it: not empty, `.` or `..`;
@@ -132,8 +188,25 @@ impl Tree {
     }
 }
 
+/// What several versions of a tree share is counted once.
+impl Cached for Rc<Tree> {
+    fn size(&self) -> usize {
+        self.memory()
+    }
+
+    fn enter(&self) -> usize {
+        let new = self.chunks.iter().map(|slot| &slot.chunk).filter(|chunk| chunk.enter_cache());
+        self.own_memory() + new.map(|chunk| chunk.memory()).sum::<usize>()
+    }
+
+    fn leave(&self) -> usize {
+        let gone = self.chunks.iter().map(|slot| &slot.chunk).filter(|chunk| chunk.leave_cache());
+        self.own_memory() + gone.map(|chunk| chunk.memory()).sum::<usize>()
+    }
+}
+
 /// Appends one entry in git's encoding.
-pub(crate) fn encode_entry(out: &mut Vec<u8>, kind: EntryKind, name: &[u8], id: &oid) {
+fn encode_entry(out: &mut Vec<u8>, kind: EntryKind, name: &[u8], id: &oid) {
     out.extend_from_slice(kind.as_octal_str());
     out.push(b' ');
     out.extend_from_slice(name);

@@ -1,6 +1,6 @@
 //! One image: cargo builds, the toolchain's own linker links.
 
-use crate::command_line::Options;
+use crate::{command_line::Options, multiboot, target::Target};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ pub(crate) fn build(options: &Options) -> Result<PathBuf, String> {
         .current_dir(&workspace)
         .args(["rustc", "--package", "kalends-guest", "--bin", "kalends-guest"])
         .args(["--profile", "guest", "--target", TRIPLE, "--locked"])
-        .args(["--features", options.target.name()])
+        .args(["--features", options.target.feature()])
         .arg("--target-dir")
         .arg(&target_directory)
         .arg("--")
@@ -37,7 +37,14 @@ pub(crate) fn build(options: &Options) -> Result<PathBuf, String> {
         Some(output) => output.clone(),
         None => target_directory.join(format!("kalends.{}", options.target.name())),
     };
-    fs::copy(&built, &output).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+    let written = match options.target {
+        Target::Multiboot => {
+            let image = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+            fs::write(&output, multiboot::wrap(&image)?)
+        }
+        _ => fs::copy(&built, &output).map(drop),
+    };
+    written.map_err(|error| format!("cannot write {}: {error}", output.display()))?;
     Ok(output)
 }
 

@@ -4,9 +4,7 @@
 //!
 //! | share | for |
 //! | --- | --- |
-//! | 1/32 | decoded objects that the store keeps |
-//! | 1/32 | pages of the indexes of packs that it keeps |
-//! | 1/16 | decoded trees that it keeps |
+//! | 1/8 | what the store keeps: decoded objects and trees, pages of indexes, bases of deltas |
 //! | 1/16 | the index of the calendars |
 //! | 1/8 | buffers of TCP connections |
 //! | 1/16 | TLS and HTTP of connections |
@@ -58,18 +56,12 @@ pub(crate) fn for_pushes() -> Result<u64, Ending> {
 
 fn shares(heap: usize) -> Shares {
     let sixteenth = heap / 16;
-    let store = OpenOptions::default();
+    let store = OpenOptions::within(2 * sixteenth);
     let stack = StackLimits::within(2 * sixteenth);
     let server = Limits::default();
     let connections = (sixteenth / CONNECTION).clamp(16, stack.connections);
     Shares {
-        store: OpenOptions {
-            object_cache: store.object_cache.min(sixteenth / 2),
-            index_cache: store.index_cache.min(sixteenth / 2),
-            tree_cache: store.tree_cache.min(sixteenth),
-            max_object_size: store.max_object_size.min(heap as u64 / 8),
-            ..store
-        },
+        store: OpenOptions { max_object_size: store.max_object_size.min(heap as u64 / 8), ..store },
         index: MOST_INDEX.min(sixteenth),
         server: Limits {
             connections,
@@ -114,8 +106,8 @@ mod tests {
             let capacity = mebibytes * MEBIBYTE;
             let Shares { store, index, stack, server } = shares(capacity);
             let buffers = stack.connections * (stack.receive_buffer + stack.send_buffer);
-            let shared =
-                store.object_cache + store.tree_cache + index + buffers + server.connections * CONNECTION;
+            let caches = store.object_cache + store.tree_cache + store.index_cache + store.base_cache;
+            let shared = caches + index + buffers + server.connections * CONNECTION;
             let pushes = check(heap(capacity, 0), IMAGE + capacity).unwrap() as usize;
             assert!(shared + WORK + pushes <= capacity, "{mebibytes} MiB: {shared} and {pushes}");
             assert!(server.connections <= stack.connections, "{mebibytes} MiB");

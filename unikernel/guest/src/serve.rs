@@ -5,7 +5,7 @@ use crate::{
     interface, memory, storage,
 };
 use futures_util::future::{Either, join, select};
-use kalends::{ServiceHandler, own_authority};
+use kalends::{ServiceHandler, maintained, own_authority};
 use kalends_block_backend::Durability;
 use kalends_caldav::{
     Service, ServiceOptions,
@@ -71,7 +71,7 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
             announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
         };
         let beside = join(certificates.keep(&network, &current), announcement);
-        select(pin!(server.run(vec![listener])), pin!(beside)).await;
+        maintained(&store, select(pin!(server.run(vec![listener])), pin!(beside))).await;
         Ok::<_, String>(())
     })?;
     store.close().map_err(|error| format!("the block device: {error}").into())

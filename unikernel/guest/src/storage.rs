@@ -14,7 +14,7 @@ pub(crate) fn open() -> Result<Rc<dyn BlockDevice>, String> {
     match Current::block(STORAGE) {
         Some(Ok(block)) => Ok(Rc::new(GuestDevice(block))),
         Some(Err(error)) => Err(format!("block device {STORAGE}: {error}")),
-        None => Err(format!("no block device {STORAGE} is attached")),
+        None => Err(format!("no block device {STORAGE} is attached{}", Current::DEVICE_ADVICE)),
     }
 }
 

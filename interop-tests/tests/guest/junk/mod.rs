@@ -63,7 +63,7 @@ fn outlives(kinds: &[&str]) {
         serves(&authority, number);
     };
     serves();
-    let before = resident_bytes(guest.id());
+    let before = resident_bytes(guest.process());
     for kind in kinds {
         let mut sender = namespace.command("python3");
         sender.arg("-c").arg(include_str!("sender.py")).args([kind, &*seed.to_string()]);
@@ -77,7 +77,7 @@ fn outlives(kinds: &[&str]) {
         assert!(sender.wait().unwrap().success(), "{kind}");
         serves();
         assert!(guest.is_running(), "{kind}");
-        let grown = resident_bytes(guest.id()).saturating_sub(before);
+        let grown = resident_bytes(guest.process()).saturating_sub(before);
         println!("after {kind} it has grown by {} KiB", grown >> 10);
         assert!(grown <= GROWTH, "after {kind} it has grown by {grown} bytes");
     }

@@ -31,6 +31,7 @@ impl Platform for Spt {
 
     const NAME: &str = "spt";
     const ENTROPY_ADVICE: &str = "";
+    const DEVICE_ADVICE: &str = "";
 
     unsafe fn set_thread_pointer(pointer: usize) {
         let result = system_call::set_fs_base(pointer);
