@@ -11,7 +11,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -22,8 +22,16 @@ pub(crate) struct Guest(Child);
 impl Guest {
     /// Starts one with so many MiB, and waits until it is ready; `None` when it ends instead.
     pub(crate) fn start(namespace: &Namespace, device: &Path, memory: u32) -> Option<Self> {
+        Self::spawn(&mut Self::command(namespace, device, memory))
+    }
+
+    fn command(namespace: &Namespace, device: &Path, memory: u32) -> Command {
         let mut command = tender("spt", namespace, device, memory);
         command.arg(format!("--ipv4={GUEST}/24")).args(["--ipv6=off", "--hostname=localhost"]);
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Option<Self> {
         let mut guest = Self(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut lines = BufReader::new(guest.0.stdout.take().unwrap()).lines().map_while(Result::ok);
         lines.by_ref().find(|line| line == "Ready.")?;
@@ -77,8 +85,10 @@ pub(crate) fn connect(authority: &Path) -> std::io::Result<Connection> {
 /// Time from the start of the tender to the first whole answer.
 pub(crate) fn boot(namespace: &Namespace, device: &Path, authority: &Path) -> Duration {
     within(namespace, || {
+        // Making the command looks whether the image is fresh.
+        let mut command = Guest::command(namespace, device, crate::memory::MEMORY);
         let start = Instant::now();
-        let _guest = Guest::start(namespace, device, crate::memory::MEMORY).expect("it boots");
+        let _guest = Guest::spawn(&mut command).expect("it boots");
         let response =
             connect(authority).and_then(|mut guest| guest.request("GET", "/kalends-ca.pem", &[], b""));
         let elapsed = start.elapsed();
