@@ -4,10 +4,12 @@
 mod file;
 mod flusher;
 mod memory;
+mod overlay;
 mod simulated;
 
 pub use file::{FileDevice, OpenError};
 pub use memory::MemoryDevice;
+pub use overlay::OverlayDevice;
 pub use simulated::{CrashPoint, SimulatedDevice, Statistics};
 
 use std::{fmt, future::Future, ops::Range, pin::Pin};

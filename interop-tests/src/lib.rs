@@ -4,9 +4,15 @@
 pub mod client;
 pub mod curl;
 pub mod event;
+pub mod git_http_backend;
+pub mod history;
+mod hvt;
 pub mod image;
+pub mod linux;
 pub mod namespace;
+pub mod process;
 pub mod python;
+pub mod qemu;
 mod relay;
 pub mod server;
 pub mod target;

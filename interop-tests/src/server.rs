@@ -1,13 +1,12 @@
 //! The program `kalends` on loopback: as a process, or as a guest.
 
-use crate::{TemporaryDirectory, target::Target};
+use crate::{TemporaryDirectory, WorkingCopy, event::Event, process, target::Target};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    env, fs,
-    io::{BufRead, BufReader},
+    env, fs, io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{OnceLock, mpsc},
+    sync::{OnceLock, mpsc::Receiver},
     thread,
     time::{Duration, Instant},
 };
@@ -54,7 +53,8 @@ pub fn program() -> &'static Path {
 #[derive(Debug)]
 pub struct Server {
     target: Target,
-    process: Child,
+    /// None while the guest runs in a machine that is emulated.
+    process: Option<Child>,
     port: u16,
     user: String,
     size: &'static str,
@@ -73,17 +73,43 @@ impl Server {
         fs::write(directory.join("password"), PASSWORD).unwrap();
         let target = Target::chosen();
         let (process, port) = launch(&directory, "ada", size, 0);
+        let process = Some(process);
         let mut server = Self { target, process, port, user: "ada".into(), size, directory };
         if server.is_guest() {
             // The hosted program makes the device.
-            terminate(&mut server.process);
+            terminate(server.hosted());
             server.start_again();
         }
         server
     }
 
+    /// What it runs on, as `KALENDS_TARGET` says: `hosted`, `spt`, `hvt` or `virtio`.
+    pub fn target(&self) -> &'static str {
+        match &self.target {
+            Target::Hosted => "hosted",
+            Target::Tender { target, .. } => target,
+            Target::Nested { .. } => "hvt",
+            Target::Virtio { .. } => "virtio",
+        }
+    }
+
     fn is_guest(&self) -> bool {
         !matches!(self.target, Target::Hosted)
+    }
+
+    fn hosted(&mut self) -> &mut Child {
+        self.process.as_mut().expect("the guest has no process on this machine")
+    }
+
+    /// Has the first user push events to the first calendar, in one commit.
+    pub fn push_events(&self, events: impl IntoIterator<Item = Event>) {
+        let directory = TemporaryDirectory::new();
+        let copy = WorkingCopy::clone_of(self, &directory, "copy");
+        for event in events {
+            copy.write(&format!("calendar/{}", event.name), &event.text);
+        }
+        copy.commit_all("Add events");
+        copy.push();
     }
 
     /// Makes another user, whose password is [`PASSWORD`], by a restart with `--user`.
@@ -94,32 +120,60 @@ impl Server {
         self.start_again();
     }
 
-    /// Ends it with SIGTERM; it must end well. A guest is just ended.
+    /// Ends it with SIGTERM; it must end well. A guest is just ended: none has a way to be asked.
     pub fn stop(&mut self) {
         if self.is_guest() {
             return self.kill();
         }
-        let status = terminate(&mut self.process);
+        let status = terminate(self.hosted());
         assert!(status.success(), "the server ended with {status}: {}", self.complaints());
     }
 
     /// Ends it with SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.end().unwrap();
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if let Target::Nested { guest, .. } = &mut self.target {
+            guest.kill()?;
+        }
+        if let Some(process) = &mut self.process {
+            process.kill()?;
+            process.wait()?;
+        }
+        // Connections end with the process that has them; a guest has them in its memory.
+        if let Some(relay) = self.target.relay() {
+            relay.close();
+        }
+        Ok(())
     }
 
     /// Starts it again after [`Self::stop`] or [`Self::kill`], on the same device and port.
     pub fn start_again(&mut self) {
-        (self.process, self.port) = match self.target.guest(&self.device()) {
-            Some((command, port)) => (boot(&self.directory, command), port),
-            None => launch(&self.directory, &self.user, self.size, self.port),
-        };
+        let device = self.device();
+        if let Some(command) = self.target.command(&device) {
+            self.process = Some(start(&self.directory, command).0);
+        } else if let Target::Nested { guest, .. } = &mut self.target {
+            self.process = None;
+            await_ready(guest.boot(&device).unwrap())
+                .unwrap_or_else(|said| panic!("the guest did not get ready: {said:#?}"));
+        } else {
+            let (process, port) = launch(&self.directory, &self.user, self.size, self.port);
+            (self.process, self.port) = (Some(process), port);
+        }
+        if let Some(relay) = self.target.relay() {
+            relay.open();
+        }
+        self.port = self.target.port().unwrap_or(self.port);
     }
 
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
+        match &mut self.target {
+            Target::Nested { guest, .. } => guest.is_running().unwrap(),
+            _ => self.hosted().try_wait().unwrap().is_none(),
+        }
     }
 
     /// Runs another command of the program on the stopped server's device.
@@ -148,8 +202,11 @@ impl Server {
     }
 
     /// The process id.
+    ///
+    /// # Panics
+    /// When it runs in a machine that is emulated.
     pub fn process(&self) -> u32 {
-        self.process.id()
+        self.process.as_ref().expect("the guest has no process on this machine").id()
     }
 
     /// The first user's name.
@@ -175,34 +232,31 @@ impl Server {
 
     /// Memory in RAM now, in bytes (`VmRSS`).
     pub fn resident_bytes(&self) -> u64 {
-        self.memory("VmRSS:")
+        process::resident_bytes(self.process())
     }
 
     /// The most memory it ever had in RAM, in bytes (`VmHWM`).
     pub fn peak_resident_bytes(&self) -> u64 {
-        self.memory("VmHWM:")
+        process::peak_resident_bytes(self.process())
     }
 
-    fn memory(&self, key: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-    }
-
-    /// What it wrote to standard error.
+    /// What it wrote to standard error; an hvt guest, whatever it said once it was ready.
     pub fn complaints(&self) -> String {
-        fs::read_to_string(self.directory.join("stderr")).unwrap_or_default()
+        let said = fs::read_to_string(self.directory.join("stderr")).unwrap_or_default();
+        match &self.target {
+            Target::Nested { guest, .. } => said + &guest.said(),
+            _ => said,
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let ended = self.process.try_wait();
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let ended = self.process.as_mut().map(Child::try_wait);
         if thread::panicking() {
             eprintln!("the server (before the test ended it: {ended:?}) wrote:\n{}", self.complaints());
         }
+        let _ = self.end();
     }
 }
 
@@ -217,11 +271,6 @@ fn launch(directory: &TemporaryDirectory, user: &str, size: &str, port: u16) -> 
     start(directory, command)
 }
 
-/// Boots a guest.
-fn boot(directory: &TemporaryDirectory, command: Command) -> Child {
-    start(directory, command).0
-}
-
 /// Starts it, and waits until it is ready; gives the port of its URL.
 fn start(directory: &TemporaryDirectory, mut command: Command) -> (Child, u16) {
     let errors = fs::OpenOptions::new().create(true).append(true).open(directory.join("stderr")).unwrap();
@@ -231,36 +280,31 @@ fn start(directory: &TemporaryDirectory, mut command: Command) -> (Child, u16) {
         .stderr(errors)
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-    match await_ready(&mut process) {
-        Some(port) => (process, port.unwrap_or(443)),
-        None => {
+    match await_ready(&process::lines(process.stdout.take().unwrap())) {
+        Ok(port) => (process, port.unwrap_or(443)),
+        Err(said) => {
             let _ = process.kill();
             let status = process.wait();
             let complaints = fs::read_to_string(directory.join("stderr")).unwrap_or_default();
-            panic!("the server did not get ready ({status:?}): {complaints}");
+            panic!("the server did not get ready ({status:?}): {said:#?}: {complaints}");
         }
     }
 }
 
-/// Reads standard output up to the ready line; gives the port of the URL, if that names one.
-fn await_ready(process: &mut Child) -> Option<Option<u16>> {
-    let output = process.stdout.take()?;
-    let (send, receive) = mpsc::channel();
-    // Goes on reading, lest the server write into a closed pipe.
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            let _ = send.send(line);
-        }
-    });
-    let (end, mut port) = (Instant::now() + PATIENCE, None);
+/// Reads lines up to the ready line; gives the port of the URL, if that names one, or what was said instead.
+fn await_ready(lines: &Receiver<String>) -> Result<Option<u16>, Vec<String>> {
+    let (end, mut port, mut said) = (Instant::now() + PATIENCE, None, Vec::new());
     loop {
-        let line = receive.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+        let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) else {
+            return Err(said);
+        };
         if let Some(url) = line.trim().strip_prefix("URL ") {
             port = url.trim().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
         }
         if line.starts_with("Ready.") {
-            return Some(port);
+            return Ok(port);
         }
+        said.push(line);
     }
 }
 

@@ -2,20 +2,20 @@
 
 use crate::{
     Error, ReferenceUpdate,
-    core::{Core, Purpose, RepositoryState, State, Submitted},
+    core::{Core, Purpose, RepositoryState, State, Submitted, SubmittedUpdate},
+    extent_writer::WrittenExtent,
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
         record::{Attributes, Record},
     },
-    log::MAX_OPERATION,
+    log::is_large,
     objects::pack::AdoptedPack,
 };
 use bytes::Bytes;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// A transaction without blobs may have so many bytes and still use the reserve of a full device.
 const SMALL: usize = 64 << 10;
@@ -28,9 +28,16 @@ pub(crate) struct EncodedObject {
 }
 
 /// A pack as it is going to be stored.
-pub(crate) struct PackToStore {
-    pub(crate) pack: Bytes,
-    pub(crate) index: Bytes,
+pub(crate) enum PackToStore {
+    /// In memory.
+    Memory {
+        pack: Bytes,
+        index: Bytes,
+        /// As [`pack_index::write`](crate::format::pack_index::write) gave it.
+        index_checksum: u64,
+    },
+    /// On the device already, in an extent that becomes that of the pack.
+    Written { extent: WrittenExtent, adopted: Rc<AdoptedPack>, place: PackPlace },
 }
 
 /// What a transaction is made of.
@@ -38,6 +45,8 @@ pub(crate) struct Submission {
     pub(crate) objects: Vec<EncodedObject>,
     pub(crate) packs: Vec<PackToStore>,
     pub(crate) updates: Vec<ReferenceUpdate>,
+    /// Of each update, whether it may leave objects unreachable.
+    pub(crate) strands: Vec<bool>,
 }
 
 /// The space that a transaction takes.
@@ -76,14 +85,44 @@ impl Core {
         })
     }
 
+    /// Stores objects and packs anew whose copies on the device are damaged: the new copies count from now
+    /// on. That is durable with the next checkpoint. It may use the reserve for deletions.
+    pub(crate) fn store_again(
+        &self,
+        repository: &Rc<RefCell<RepositoryState>>,
+        objects: Vec<EncodedObject>,
+        packs: Vec<PackToStore>,
+    ) -> Result<(), Error> {
+        self.advance();
+        let state = &mut *self.state.borrow_mut();
+        state.check_writable()?;
+        let submission = Submission { objects, packs, updates: Vec::new(), strands: Vec::new() };
+        let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
+        for object in &submission.objects {
+            repository.borrow_mut().index.remove(&object.id);
+        }
+        self.append(state, repository, submission, allocation).map(drop).inspect_err(|error| {
+            state.failure.get_or_insert(error.clone());
+        })
+    }
+
     /// Finds room for everything, or changes nothing.
     fn allocate_for(&self, state: &mut State, submission: &Submission) -> Result<Allocation, Error> {
         let total: usize = submission.objects.iter().map(|object| object.entry.len()).sum();
         let has_blob = submission.objects.iter().any(|object| object.attributes.kind() == Kind::Blob);
         let small = !has_blob && submission.packs.is_empty() && total <= SMALL;
         let purpose = if small { Purpose::Deletion } else { Purpose::Data };
+        self.allocate_with(state, submission, purpose)
+    }
+
+    fn allocate_with(
+        &self,
+        state: &mut State,
+        submission: &Submission,
+        purpose: Purpose,
+    ) -> Result<Allocation, Error> {
         for _ in 0..3 {
-            let reserve = state.reserve(self.capacity, purpose);
+            let reserve = state.reserve(self.capacity.get(), purpose);
             if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {
                 return Ok(allocation);
             }
@@ -91,6 +130,7 @@ impl Core {
                 break;
             }
         }
+        state.compaction.want_room();
         Err(Error::DeviceFull)
     }
 
@@ -111,7 +151,7 @@ impl Core {
         state.log.append(&Operation::Begin { repository: target.number }.encode(), &mut spare);
         for EncodedObject { id, attributes, entry } in submission.objects {
             let length = entry.len() as u32;
-            let offset = if is_large(&entry) {
+            let offset = if is_large(entry.len()) {
                 let extent = next_extent()?;
                 self.disk.write(extent.offset(), &entry)?;
                 state.extents_unflushed = true;
@@ -125,25 +165,46 @@ impl Core {
                 state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
+            if let Some(journal) = &mut target.journal {
+                journal.objects.push(id);
+            }
         }
-        for PackToStore { pack, index } in submission.packs {
-            let place = pack_place(next_extent()?, &pack, &index, self.disk.block_size);
-            self.disk.write(place.extent.offset(), &pack)?;
-            self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+        for pack in submission.packs {
+            let (adopted, place) = match pack {
+                PackToStore::Memory { pack, index, index_checksum } => {
+                    let block_size = self.disk.block_size;
+                    let place = pack_place(next_extent()?, &pack, &index, index_checksum, block_size);
+                    self.disk.write(place.extent.offset(), &pack)?;
+                    self.disk.write(place.extent.offset() + place.index_offset, &index)?;
+                    (Rc::new(AdoptedPack::on_device(self.disk.clone(), place)), place)
+                }
+                PackToStore::Written { extent, adopted, place } => {
+                    extent.keep();
+                    (adopted, place)
+                }
+            };
             state.extents_unflushed = true;
             state.log.append(&Operation::Pack(place).encode(), &mut spare);
-            target.packs.push(Rc::new(AdoptedPack::on_device(self.disk.clone(), place)));
+            target.packs.push(adopted.clone());
+            if let Some(journal) = &mut target.journal {
+                journal.packs.push(adopted);
+            }
         }
         state.submitted += 1;
         let number = state.submitted;
-        for ReferenceUpdate { name, expected, new } in &submission.updates {
-            let operation = Operation::Reference { name, old: *expected, new: *new };
+        let mut updates = Vec::with_capacity(submission.updates.len());
+        for (update, strands) in submission.updates.into_iter().zip(submission.strands) {
+            let ReferenceUpdate { name, expected, new } = update;
+            let operation = Operation::Reference { name: &name, old: expected, new, strands };
             state.log.append(&operation.encode(), &mut spare);
-            target.moved.insert(name.clone(), (number, *new));
+            target.moved.insert(name.clone(), (number, new));
+            target.stranding_moves += u64::from(strands);
+            updates.push(SubmittedUpdate { name, new, strands });
         }
         state.log.append(&Operation::Commit.encode(), &mut spare);
-        let updates = submission.updates.into_iter().map(|update| (update.name, update.new)).collect();
         state.queue.push_back(Submitted { number, repository: repository.clone(), updates });
+        drop(target);
+        state.compaction.note_growth(self.capacity.get(), &repository.borrow());
         Ok(number)
     }
 
@@ -155,7 +216,7 @@ impl Core {
         let needed = state.log.segments_needed(sizes.into_iter());
         let mut segments = Vec::new();
         for _ in 0..needed {
-            let reserve = state.reserve(self.capacity, Purpose::Management);
+            let reserve = state.reserve(self.capacity.get(), Purpose::Management);
             let extent = state.space.allocate(1, reserve).ok_or(Error::DeviceFull)?;
             state.add_data(extent);
             segments.push(extent.first);
@@ -175,18 +236,20 @@ fn try_allocate(
 ) -> Result<Option<Allocation>, Error> {
     let begin = Operation::Begin { repository: 0 }.encode().len();
     let objects = submission.objects.iter().map(|object| {
-        if is_large(&object.entry) { OBJECT_HEADER + 8 } else { OBJECT_HEADER + object.entry.len() }
+        if is_large(object.entry.len()) { OBJECT_HEADER + 8 } else { OBJECT_HEADER + object.entry.len() }
     });
     let packs = submission.packs.iter().map(|_| 1 + 40);
     let references = submission.updates.iter().map(|update| 1 + 1 + 2 + update.name.len() + 40);
     let sizes = [begin].into_iter().chain(objects).chain(packs).chain(references).chain([1]);
     let segments = state.log.segments_needed(sizes);
-    let large = submission.objects.iter().filter(|object| is_large(&object.entry));
+    let large = submission.objects.iter().filter(|object| is_large(object.entry.len()));
     let large = large.map(|object| object.entry.len() as u64);
-    let packs = submission
-        .packs
-        .iter()
-        .map(|pack| (pack.pack.len() as u64).next_multiple_of(block_size.into()) + pack.index.len() as u64);
+    let packs = submission.packs.iter().filter_map(|pack| match pack {
+        PackToStore::Memory { pack, index, .. } => {
+            Some((pack.len() as u64).next_multiple_of(block_size.into()) + index.len() as u64)
+        }
+        PackToStore::Written { .. } => None,
+    });
     let counts = large.chain(packs).map(|length| Extent::count_for(length).ok_or(Error::DeviceFull));
     let counts = counts.collect::<Result<Vec<u32>, _>>()?;
     let mut taken = Vec::new();
@@ -203,17 +266,13 @@ fn try_allocate(
     Ok(Some(Allocation { segments: taken, extents }))
 }
 
-fn is_large(entry: &[u8]) -> bool {
-    OBJECT_HEADER + entry.len() > MAX_OPERATION
-}
-
-fn pack_place(extent: Extent, pack: &[u8], index: &[u8], block_size: u32) -> PackPlace {
+fn pack_place(extent: Extent, pack: &[u8], index: &[u8], index_checksum: u64, block_size: u32) -> PackPlace {
     PackPlace {
         extent,
         pack_length: pack.len() as u64,
         index_offset: (pack.len() as u64).next_multiple_of(block_size.into()),
         index_length: index.len() as u64,
-        index_checksum: xxh3_64(index),
+        index_checksum,
     }
 }
 

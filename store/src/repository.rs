@@ -1,7 +1,7 @@
 //! One repository: objects and references.
 
 use crate::{
-    EncodedEntry, Error, Object, ObjectHeader, Objects, Transaction, Tree,
+    EncodedEntry, Error, Object, ObjectHeader, Objects, Pin, Transaction, Tree,
     core::{Core, RepositoryState},
     format::record::Attributes,
     objects::{
@@ -86,17 +86,51 @@ impl Repository {
         state.packs.iter().try_fold(state.index.len(), |sum, pack| Ok(sum + pack.len()?))
     }
 
-    /// Kind and size of an object, cheaper than the object: no delta is applied.
+    /// Kind and size of an object, cheaper than the object: no delta is applied, and only its start is read.
     pub fn header(&self, id: &ObjectId) -> Result<ObjectHeader, Error> {
         if let Fetched::Object(object) = self.core.fetch(&self.state, id)? {
             return Ok(ObjectHeader { kind: object.kind, size: object.data.len() as u64 });
         }
-        let entry = self.encoded(id)?;
-        let size = match entry.delta_base {
-            None => entry.inflated_size,
-            Some(_) => delta::sizes(&zlib::inflate_start(&entry.zlib, 32)?)?.1,
+        // The sizes that a delta begins with take 18 bytes at most; what inflates to them, a few more.
+        const START: u32 = MAX_ENTRY_HEADER as u32 + 64;
+        let state = self.state.borrow();
+        let record = state.index.get(id);
+        let (bytes, kind) = match record {
+            Some(record) => {
+                let bytes = self.core.read_data(record.offset(), record.length().min(START))?;
+                (bytes, record.attributes().kind())
+            }
+            None => {
+                let mut found = None;
+                for pack in &state.packs {
+                    if let Some((position, kind)) = pack.find_with_kind(id)? {
+                        found = Some((pack.start_of_entry(position, START.into())?, kind));
+                        break;
+                    }
+                }
+                found.ok_or(Error::NoObject(*id))?
+            }
         };
-        Ok(ObjectHeader { kind: entry.kind, size })
+        let header = EntryHeader::parse(&bytes)?;
+        let size = match header.content {
+            EntryContent::Whole(_) => header.inflated_size,
+            _ => delta::sizes(&zlib::inflate_start(header.stream(&bytes), 32)?)?.1,
+        };
+        Ok(ObjectHeader { kind, size })
+    }
+
+    /// The kind of an object.
+    pub(crate) fn kind(&self, id: &ObjectId) -> Result<Kind, Error> {
+        let state = self.state.borrow();
+        if let Some(record) = state.index.get(id) {
+            return Ok(record.attributes().kind());
+        }
+        for pack in &state.packs {
+            if let Some((_, kind)) = pack.find_with_kind(id)? {
+                return Ok(kind);
+            }
+        }
+        Err(Error::NoObject(*id))
     }
 
     /// The object as it is stored, for copying into a pack: not verified, which whoever unpacks it does.
@@ -110,7 +144,7 @@ impl Repository {
                 (bytes, kind, None)
             }
             Fetched::Pack(pack, position) => {
-                let kind = pack.kind(position, &|id: &oid| self.kind(id))?;
+                let kind = pack.kind(position)?;
                 (pack.entry(position)?, kind, Some((pack, position)))
             }
             Fetched::Object(_) => return Err(Error::NoObject(*id)),
@@ -129,11 +163,6 @@ impl Repository {
         };
         let zlib = bytes.slice(header.length.min(bytes.len())..);
         Ok(EncodedEntry { kind, delta_base, inflated_size: header.inflated_size, zlib })
-    }
-
-    /// The kind of an object.
-    fn kind(&self, id: &oid) -> Result<Kind, Error> {
-        self.encoded(&id.to_owned()).map(|entry| entry.kind)
     }
 
     /// How an object is stored: its attributes if it is in the log, and the base of its delta.
@@ -163,6 +192,12 @@ impl Repository {
         Err(Error::NoObject(id.to_owned()))
     }
 
+    /// While the pin lives, nothing is collected that the references reach now: for what reads on while
+    /// others run.
+    pub fn pin(&self) -> Pin {
+        Pin::new(&self.state.borrow().pins)
+    }
+
     /// Begins a transaction. It holds nothing until it is submitted, and may be dropped.
     pub fn transaction(&self) -> Transaction {
         Transaction::new(self.clone())
@@ -170,11 +205,6 @@ impl Repository {
 
     pub(crate) fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
         self.core.fetch(&self.state, id)
-    }
-
-    /// An object that was read or written not long ago.
-    pub(crate) fn cached(&self, id: &oid) -> Option<Object> {
-        self.core.cached(self.state.borrow().number, id)
     }
 
     /// Hands a decoded tree to the cache.
@@ -209,7 +239,7 @@ impl Objects for Repository {
             }
             for (number, pack) in state.packs.iter().enumerate() {
                 if let Some(position) = pack.find(id)? {
-                    places.insert(*id, (number + 1, position.into()));
+                    places.insert(*id, (number + 1, position.offset()));
                     break;
                 }
             }

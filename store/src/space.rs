@@ -31,6 +31,11 @@ impl Space {
         self.free_segments
     }
 
+    /// The most free segments in a row.
+    pub(crate) fn largest(&self) -> u32 {
+        self.free.values().copied().max().unwrap_or(0)
+    }
+
     /// How many segments the next two checkpoints free.
     pub(crate) fn segments_to_come(&self) -> u32 {
         self.held.iter().chain(&self.retained).map(|extent| extent.count).sum()
@@ -53,6 +58,20 @@ impl Space {
         }
         let (&first, _) = self.free.iter().find(|(_, free)| **free >= count)?;
         let extent = Extent { first, count };
+        self.take(extent).then_some(extent)
+    }
+
+    /// As [`allocate`](Self::allocate), for an extent that may grow: within the largest range that is free,
+    /// behind some room for others, which take the first place that fits.
+    pub(crate) fn allocate_to_grow(&mut self, count: u32, reserve: u32) -> Option<Extent> {
+        /// The most segments that are left for others.
+        const ROOM: u32 = 64;
+        if count == 0 || self.free_segments < count.checked_add(reserve)? {
+            return None;
+        }
+        let (&first, &free) = self.free.iter().max_by_key(|(_, free)| **free)?;
+        let room = (free / 8).min(ROOM).min(free.checked_sub(count)?);
+        let extent = Extent { first: first + room, count };
         self.take(extent).then_some(extent)
     }
 
@@ -144,6 +163,17 @@ mod tests {
         assert_eq!(space.allocate(5, 4), Some(Extent { first: 1, count: 5 }));
         assert_eq!(space.allocate(1, 4), None);
         assert_eq!(space.allocate(4, 0), Some(Extent { first: 6, count: 4 }));
+    }
+
+    #[test]
+    fn what_may_grow_is_put_where_it_can() {
+        let mut space = Space::new(100);
+        assert_eq!(space.allocate_to_grow(4, 96), None);
+        assert_eq!(space.allocate_to_grow(4, 0), Some(Extent { first: 13, count: 4 }));
+        assert_eq!(space.allocate(1, 0), Some(Extent { first: 1, count: 1 }));
+        assert!(space.take(Extent { first: 17, count: 83 }));
+        assert_eq!(space.allocate_to_grow(11, 0), Some(Extent { first: 2, count: 11 }));
+        assert_eq!(space.allocate_to_grow(1, 0), None);
     }
 
     proptest! {

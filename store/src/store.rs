@@ -3,7 +3,11 @@
 use crate::{
     Commit, Error, Repository,
     core::{Core, OpenOptions, RepositoryState},
-    format::{layout::SECRETS, operation::Operation, secrets},
+    format::{
+        layout::SECRETS,
+        operation::Operation,
+        secrets::{self, Secrets},
+    },
     group_commit, mount,
 };
 use kalends_block_backend::BlockDevice;
@@ -99,11 +103,8 @@ impl Store {
         found.removed = true;
         found.references.clear();
         found.index = Default::default();
-        for pack in std::mem::take(&mut found.packs) {
-            if let Some(place) = pack.place() {
-                state.space.release(place.extent);
-            }
-        }
+        // Clones under way may still read them.
+        state.dropped_packs.append(&mut found.packs);
         Ok(())
     }
 
@@ -117,10 +118,20 @@ impl Store {
     /// All secrets are written to both slots, one after the other: a crash leaves one of them whole, and
     /// so does a bad block at any other time.
     pub fn set_secret(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let mut changed = self.core.state.borrow().secrets.clone();
+        changed.insert(name.into(), value.into());
+        self.write_secrets(changed)
+    }
+
+    /// Writes both slots of the secrets anew.
+    pub(crate) fn rewrite_secrets(&self) -> Result<(), Error> {
+        let secrets = self.core.state.borrow().secrets.clone();
+        self.write_secrets(secrets)
+    }
+
+    fn write_secrets(&self, changed: Secrets) -> Result<(), Error> {
         let mut state = self.core.state.borrow_mut();
         state.check_writable()?;
-        let mut changed = state.secrets.clone();
-        changed.insert(name.into(), value.into());
         let generation = state.secrets_generation + 1;
         let slot = secrets::encode(&changed, generation, self.core.seed)?;
         let newest = state.secrets_slot;
@@ -152,6 +163,11 @@ impl Store {
             self.core.checkpoint_now(&mut state)?;
         }
         Ok(())
+    }
+
+    /// Makes everything durable and a checkpoint of it; false when there is no room for one.
+    pub(crate) fn checkpoint(&self) -> Result<bool, Error> {
+        self.core.checkpoint_now(&mut self.core.state.borrow_mut())
     }
 
     /// Bytes of the device that are free, in whole segments.

@@ -1,32 +1,37 @@
 //! Transactions: new objects and reference updates, all or nothing.
 
 use crate::{
-    Error, Object, Objects, Repository, Tree,
+    Error, Object, Objects, Pin, Repository, Tree,
     commit::{EncodedObject, PackToStore, Submission},
     core::Core,
-    format::record::Attributes,
+    format::{
+        operation::PackPlace,
+        pack_index,
+        record::{Attributes, Record},
+    },
     objects::{
         entry::{self, EntryContent, EntryHeader},
         fetch::{self, Fetched},
         pack::AdoptedPack,
     },
+    pack::{Pace, PackStorage, ReceivedPack, records_of},
     tree_chain::{self, Lineage},
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
-use gix_object::{Kind, tree::EntryKind};
+use gix_object::{CommitRefIter, Kind, tree::EntryKind};
 use std::{
     cell::RefCell,
     collections::HashMap,
     future::Future,
-    pin::Pin,
+    pin,
     rc::Rc,
     task::{Context, Poll},
 };
 
 /// A pack smaller than this is taken apart, and its entries put into the log as they are: a pack of its
 /// own takes whole segments.
-const SMALL_PACK: usize = 512 << 10;
+pub(crate) const SMALL_PACK: usize = 512 << 10;
 /// A whole tree is not worth a delta below this size in bytes.
 const SMALL_TREE: usize = 128;
 
@@ -53,6 +58,8 @@ pub struct ReferenceUpdate {
 /// Objects and reference updates that become visible together. Reads see the transaction's own objects.
 pub struct Transaction {
     repository: Repository,
+    /// What it was begun upon, and relies on, is not collected.
+    pin: Pin,
     objects: HashMap<ObjectId, NewObject>,
     /// The objects in the order in which they came: bases before their deltas.
     order: Vec<ObjectId>,
@@ -71,13 +78,13 @@ struct NewObject {
 
 struct NewPack {
     adopted: Rc<AdoptedPack>,
-    pack: Bytes,
-    index: Bytes,
+    content: PackToStore,
 }
 
 impl Transaction {
     pub(crate) fn new(repository: Repository) -> Self {
         Self {
+            pin: repository.pin(),
             repository,
             objects: HashMap::new(),
             order: Vec::new(),
@@ -131,6 +138,9 @@ impl Transaction {
             (None, Some(base_id)) => return Ok(base_id),
             (None, None) => base,
         };
+        for id in base_id.iter().chain(edits.iter().filter_map(|edit| Some(&edit.entry.as_ref()?.1))) {
+            self.rely_on(id);
+        }
         let id = tree.id()?;
         if !self.has(&id)? {
             let (entry, step) = self.encode_tree(base_id, &tree)?;
@@ -165,17 +175,33 @@ impl Transaction {
     /// # Errors
     /// [`Error::Malformed`] when pack and index are not of a kind or do not belong together.
     pub fn adopt_pack(&mut self, pack: Bytes, index: Bytes) -> Result<(), Error> {
-        let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone())?);
+        let records = records_of(&pack, &index)?;
+        self.adopt_records(pack, records)
+    }
+
+    /// Adopts a complete pack in memory of these objects.
+    fn adopt_records(&mut self, pack: Bytes, mut records: Vec<Record>) -> Result<(), Error> {
+        let checksum =
+            pack.last_chunk().map_or(ObjectId::null(gix_hash::Kind::Sha1), |id| ObjectId::Sha1(*id));
+        let mut index = Vec::new();
+        let (_, index_checksum) = pack_index::write(&mut records, &checksum, &[], &mut |bytes| {
+            index.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        let index = Bytes::from(index);
+        let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone()));
         if pack.len() >= SMALL_PACK {
-            self.packs.push(NewPack { adopted, pack, index });
+            let content = PackToStore::Memory { pack, index, index_checksum };
+            self.packs.push(NewPack { adopted, content });
             return Ok(());
         }
         for position in adopted.positions()? {
+            let position = position?;
             let id = adopted.id(position)?;
             if self.has(&id)? {
                 continue;
             }
-            let kind = adopted.kind(position, &|id: &oid| Err(Error::NoObject(id.to_owned())))?;
+            let kind = adopted.kind(position)?;
             let bytes = adopted.entry(position)?;
             let header = EntryHeader::parse(&bytes)?;
             let base = match header.content {
@@ -190,8 +216,45 @@ impl Transaction {
         Ok(())
     }
 
+    /// An object that the caller has not made, and that a reference is to name.
+    pub(crate) fn rely_on(&self, id: &ObjectId) {
+        if !self.objects.contains_key(id) {
+            self.pin.add(*id);
+        }
+    }
+
+    /// Adopts a pack that was received and completed. `tips` are as for [`pack_index::write`].
+    pub(crate) async fn adopt_received(
+        &mut self,
+        received: ReceivedPack,
+        tips: &[ObjectId],
+        pace: &Pace,
+    ) -> Result<(), Error> {
+        let ReceivedPack { storage, mut records, checksum, .. } = received;
+        let mut extent = match storage {
+            PackStorage::Memory(pack) => return self.adopt_records(pack.into(), records),
+            PackStorage::Device(extent) => extent,
+        };
+        let core = self.repository.core().clone();
+        let pack_length = extent.length();
+        let index_length = pack_index::length(records.len(), tips)?;
+        extent.make_room(index_length + u64::from(core.disk.block_size), pace).await?;
+        extent.pad_to_block()?;
+        let index_offset = extent.length();
+        let (index_length, index_checksum) =
+            pack_index::write(&mut records, &checksum, tips, &mut |bytes| extent.append_within(bytes))?;
+        let written = extent.finish()?;
+        let place =
+            PackPlace { extent: written.extent(), pack_length, index_offset, index_length, index_checksum };
+        let adopted = Rc::new(AdoptedPack::on_device(core.disk.clone(), place));
+        let content = PackToStore::Written { extent: written, adopted: adopted.clone(), place };
+        self.packs.push(NewPack { adopted, content });
+        Ok(())
+    }
+
     /// Moves a reference, if it has the expected value when the transaction is submitted.
     pub fn update_reference(&mut self, update: ReferenceUpdate) {
+        update.new.iter().for_each(|id| self.rely_on(id));
         self.updates.push(update);
     }
 
@@ -215,10 +278,10 @@ impl Transaction {
             }
             objects.push(EncodedObject { id: *id, attributes: object.attributes, entry: object.entry });
         }
-        let packs =
-            self.packs.into_iter().map(|new| PackToStore { pack: new.pack, index: new.index }).collect();
+        let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
-        let submission = Submission { objects, packs, updates: self.updates };
+        let strands = self.updates.iter().map(|update| may_strand(update, &contents)).collect();
+        let submission = Submission { objects, packs, updates: self.updates, strands };
         let number = core.submit(self.repository.state(), submission)?;
         // What was just written is what is read next.
         for (id, kind, content) in contents {
@@ -233,7 +296,15 @@ impl Transaction {
     }
 
     fn has(&self, id: &ObjectId) -> Result<bool, Error> {
-        Ok(self.objects.contains_key(id) || self.repository.state().borrow().contains(id)?)
+        if self.objects.contains_key(id) {
+            return Ok(true);
+        }
+        let present = self.repository.state().borrow().contains(id)?;
+        if present {
+            // It may be one that no reference reaches, and be collected before this is submitted.
+            self.pin.add(*id);
+        }
+        Ok(present)
     }
 
     fn add(&mut self, id: ObjectId, object: NewObject) -> Result<(), Error> {
@@ -266,6 +337,19 @@ impl Transaction {
     }
 }
 
+/// Whether objects may become unreachable by this update: not when a reference moves on to a commit made upon
+/// the one that it has. `contents` are the new objects whose content is at hand.
+fn may_strand(update: &ReferenceUpdate, contents: &[(ObjectId, Kind, Bytes)]) -> bool {
+    let Some(old) = update.expected else { return false };
+    let Some(new) = update.new else { return true };
+    let content = contents.iter().rev().find(|(id, ..)| *id == new);
+    old != new
+        && !content.is_some_and(|(_, kind, data)| {
+            *kind == Kind::Commit
+                && CommitRefIter::from_bytes(data, gix_hash::Kind::Sha1).parent_ids().any(|id| id == old)
+        })
+}
+
 impl Lineage for Transaction {
     fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
         let Some(object) = self.objects.get(id) else { return self.repository.lineage(id) };
@@ -287,7 +371,7 @@ impl Objects for Transaction {
             Fetched::Object(object) => Ok(object),
             _ => {
                 let limit = self.repository.core().options.max_object_size;
-                fetch::decode(id, &|id: &oid| self.fetch(id), &|id: &oid| self.repository.cached(id), limit)
+                fetch::decode(id, &|id: &oid| self.fetch(id), limit)
             }
         }
     }
@@ -331,7 +415,7 @@ impl Commit {
 impl Future for Commit {
     type Output = Result<(), Error>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.polled {
             // Others that are ready to run may submit first, and share the flush.
             self.polled = true;

@@ -17,15 +17,24 @@ Kalends serves calendars (CalDAV) and their history (git) from one block device.
 
 Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
+       kalends compact DEVICE
+       kalends repair DEVICE [--from [NAME=]SOURCE]... [--dry-run]
        kalends export DEVICE DIRECTORY
        kalends image create|add-user|set-password|import|export|inspect DEVICE ...
        kalends passwd
-       kalends run spt|hvt IMAGE ...
+       kalends run spt|hvt|virtio IMAGE ...
        kalends help | version
 
   serve    serves the calendars and repositories of a device
   fsck     checks a device that is not being served, down to the last object, and writes nothing;
            exit status 0: clean, 1: damaged, 2: it cannot be checked
+  compact  makes such a device small: packs what is in its log, and removes what no branch or tag reaches;
+           a server does so by itself, as far as it pays
+  repair   makes such a device whole again: from itself, and with --from from clones. SOURCE is a git
+           repository, a bundle, a directory of repositories (as `export` writes them) or a URL, which
+           stock git clones; NAME is the repository that it is a clone of [default: as SOURCE is named].
+           Opens a store whose log is damaged, and says what is lost. --dry-run says what it would do.
+           Exit status 0: the device is clean, 1: damage remains, 2: it cannot be repaired
   export   writes each repository of such a device to DIRECTORY/NAME.git, as git has them
   image    prepares such a device, or tells about it:
              create DEVICE [--size SIZE] [--user NAME] [--password-file FILE] [--hostname NAME]
@@ -73,6 +82,17 @@ pub(crate) enum Command {
     /// Check a device.
     Fsck {
         device: PathBuf,
+    },
+    /// Compact a device.
+    Compact {
+        device: PathBuf,
+    },
+    /// Restore what is damaged on a device.
+    Repair {
+        device: PathBuf,
+        /// Clones, as they were given.
+        from: Vec<OsString>,
+        dry_run: bool,
     },
     /// Write the repositories of a device as bare git repositories.
     Export {
@@ -149,7 +169,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 }
                 return Err("image takes its options after it".into());
             }
-            Arg::Value(name) if !named && matches!(name.to_str(), Some("fsck" | "export" | "passwd")) => {
+            Arg::Value(name)
+                if !named
+                    && matches!(name.to_str(), Some("fsck" | "compact" | "repair" | "export" | "passwd")) =>
+            {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
                     return offline(&name.to_string_lossy(), &mut parser);
                 }
@@ -208,20 +231,29 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 /// The commands without a server; their arguments are places.
 fn offline(command: &str, parser: &mut Parser) -> Result<Command, String> {
     let mut places: Vec<PathBuf> = Vec::new();
+    let (mut from, mut dry_run) = (Vec::new(), false);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(HELP)),
             Arg::Value(place) => places.push(place.into()),
+            Arg::Long("from") if command == "repair" => {
+                from.push(parser.value().map_err(|error| format!("repair: {error}"))?);
+            }
+            Arg::Long("dry-run") if command == "repair" => dry_run = true,
             other => return Err(format!("{command}: {}", other.unexpected())),
         }
     }
     match (command, places.as_slice()) {
         ("fsck", [device]) => Ok(Command::Fsck { device: device.clone() }),
+        ("compact", [device]) => Ok(Command::Compact { device: device.clone() }),
+        ("repair", [device]) => Ok(Command::Repair { device: device.clone(), from, dry_run }),
         ("export", [device, directory]) => {
             Ok(Command::Export { device: device.clone(), directory: directory.clone() })
         }
         ("passwd", []) => Ok(Command::Passwd),
         ("fsck", _) => Err("usage: kalends fsck DEVICE".into()),
+        ("compact", _) => Err("usage: kalends compact DEVICE".into()),
+        ("repair", _) => Err("usage: kalends repair DEVICE [--from [NAME=]SOURCE]... [--dry-run]".into()),
         ("export", _) => Err("usage: kalends export DEVICE DIRECTORY".into()),
         _ => Err("usage: kalends passwd (it asks for the password)".into()),
     }
@@ -308,6 +340,15 @@ mod tests {
         assert_eq!(run(&["fsck", "kalends.img"]), Ok(Command::Fsck { device: device.clone() }));
         let directory = "out".into();
         assert_eq!(run(&["export", "kalends.img", "out"]), Ok(Command::Export { device, directory }));
+        let repair = |from: &[&str], dry_run| {
+            let from = from.iter().map(OsString::from).collect();
+            Ok(Command::Repair { device: "kalends.img".into(), from, dry_run })
+        };
+        assert_eq!(run(&["repair", "kalends.img"]), repair(&[], false));
+        assert_eq!(
+            run(&["repair", "--from", "a.git", "kalends.img", "--dry-run", "--from=bob=https://b"]),
+            repair(&["a.git", "bob=https://b"], true)
+        );
         assert_eq!(run(&["passwd"]), Ok(Command::Passwd));
         assert_eq!(run(&["fsck", "--help"]), Ok(Command::Help(HELP)));
     }
@@ -327,6 +368,9 @@ mod tests {
             (&["--device"], "--device"),
             (&["fsck"], "kalends fsck DEVICE"),
             (&["fsck", "a", "b"], "kalends fsck DEVICE"),
+            (&["repair"], "kalends repair DEVICE"),
+            (&["repair", "a", "--from"], "--from"),
+            (&["fsck", "a", "--dry-run"], "--dry-run"),
             (&["export", "a"], "kalends export DEVICE DIRECTORY"),
             (&["image"], "kalends image create|"),
             (&["image", "create"], "kalends image create DEVICE"),

@@ -1,7 +1,7 @@
 //! The device file and the store on it.
 
 use kalends_block_backend::{FileDevice, OpenError};
-use kalends_store::{FormatOptions, Store};
+use kalends_store::{Error, FormatOptions, Store};
 use std::{fs, io, path::Path, rc::Rc};
 
 /// Opens the store on a device, or makes both when the file does not exist; says whether it did.
@@ -9,7 +9,7 @@ pub(crate) fn open_or_create(path: &Path, size: u64) -> Result<(Store, bool), St
     match FileDevice::open(path) {
         Ok(device) => match Store::open(Rc::new(device)) {
             Ok(store) => Ok((store, false)),
-            Err(error) => Err(format!("{}: {error}", path.display())),
+            Err(error) => Err(cannot_open(path, &error)),
         },
         Err(OpenError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {
             create(path, size).map(|store| (store, true))
@@ -26,7 +26,18 @@ pub(crate) fn open(path: &Path) -> Result<Store, String> {
         }
         other => other.to_string(),
     })?;
-    Store::open(Rc::new(device)).map_err(|error| format!("{}: {error}", path.display()))
+    Store::open(Rc::new(device)).map_err(|error| cannot_open(path, &error))
+}
+
+/// Why a store does not open, and what can be done about it.
+fn cannot_open(path: &Path, error: &Error) -> String {
+    let path = path.display();
+    match error {
+        Error::DamagedStore(_) => {
+            format!("{path}: {error}; `kalends repair {path}` opens it with all that is whole")
+        }
+        other => format!("{path}: {other}"),
+    }
 }
 
 /// Formats under another name first: a device with the final name always holds a whole store.

@@ -10,17 +10,21 @@ use std::{
 };
 
 /// Nothing is damaged.
-const CLEAN: u8 = 0;
+pub(crate) const CLEAN: u8 = 0;
 /// Something is.
-const DAMAGED: u8 = 1;
+pub(crate) const DAMAGED: u8 = 1;
 /// There is nothing that can be checked.
-const UNREADABLE: u8 = 2;
+pub(crate) const UNREADABLE: u8 = 2;
 
 /// Checks a device without writing to it, and says on standard output what it finds.
 pub(crate) fn fsck(path: &Path) -> ExitCode {
     // A reader that has seen enough is no reason to stop: the exit status counts.
     let mut print = |line: String| drop(writeln!(io::stdout(), "{line}"));
-    ExitCode::from(match check(path, &mut print) {
+    let checked = open(path).and_then(|device| {
+        let device: Rc<dyn BlockDevice> = Rc::new(device);
+        check(path, &device, &mut print)
+    });
+    ExitCode::from(match checked {
         Ok(summary) => {
             conclude(path, &summary, &mut print);
             if summary.is_clean() { CLEAN } else { DAMAGED }
@@ -32,9 +36,13 @@ pub(crate) fn fsck(path: &Path) -> ExitCode {
     })
 }
 
-fn check(path: &Path, print: &mut dyn FnMut(String)) -> Result<CheckSummary, String> {
-    let device: Rc<dyn BlockDevice> = Rc::new(open(path)?);
-    check_device(&device, OpenOptions::default(), &mut |finding| {
+/// Checks an open device.
+pub(crate) fn check(
+    path: &Path,
+    device: &Rc<dyn BlockDevice>,
+    print: &mut dyn FnMut(String),
+) -> Result<CheckSummary, String> {
+    check_device(device, OpenOptions::default(), &mut |finding| {
         let severity = match finding.severity {
             Severity::Notice => "note",
             Severity::Damage => "damage",
@@ -48,7 +56,9 @@ fn conclude(path: &Path, summary: &CheckSummary, print: &mut dyn FnMut(String)) 
     let path = path.display();
     let checkpoint = summary.checkpoint;
     if checkpoint == 0 {
-        return print(format!("{path} is damaged, and cannot be opened"));
+        return print(format!(
+            "{path} is damaged, and cannot be opened; `kalends repair` saves what is whole"
+        ));
     }
     print(format!(
         "checkpoint {checkpoint}, and {} ({}) of log after it",
@@ -66,12 +76,13 @@ fn conclude(path: &Path, summary: &CheckSummary, print: &mut dyn FnMut(String)) 
     match summary.damage {
         0 => print(format!("{path} is clean")),
         damage => print(format!(
-            "{path} is damaged ({damage} found); `kalends export` saves the repositories that are whole"
+            "{path} is damaged ({damage} found); `kalends repair` restores what it can, and `kalends export` saves the repositories that are whole"
         )),
     }
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
+/// A number with its noun.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

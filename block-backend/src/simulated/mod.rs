@@ -143,7 +143,8 @@ impl SimulatedDevice {
         }
     }
 
-    /// Makes the block that holds byte `offset` fail when read.
+    /// Makes the block that holds byte `offset` fail when read, until it is written again: disks then use
+    /// another place for it.
     pub fn make_unreadable(&self, offset: u64) {
         self.unreadable.borrow_mut().insert(offset / u64::from(self.block_size));
     }
@@ -235,6 +236,9 @@ impl BlockDevice for SimulatedDevice {
             statistics.writes += 1;
             statistics.written_bytes += data.len() as u64;
         });
+        let block = u64::from(self.block_size);
+        let end = (offset + data.len() as u64) / block;
+        self.unreadable.borrow_mut().retain(|number| !(offset / block..end).contains(number));
         self.current.borrow_mut().write(range.start, data);
         self.history.borrow_mut().push(Step::Write { offset, data: data.into() });
         Ok(())
@@ -282,13 +286,17 @@ mod tests {
         device.make_unreadable(700);
         assert!(device.read(512, &mut [0; 512]).is_err());
         assert!(device.read(0, &mut [0; 512]).is_ok());
+        device.write(0, &[0; 512]).unwrap();
+        assert!(device.read(512, &mut [0; 512]).is_err());
+        device.write(512, &[0; 512]).unwrap();
+        assert!(device.read(512, &mut [0; 512]).is_ok());
         device.flip_bit(3, 2);
         assert_eq!(device.contents()[3], 4);
         device.fail_writes(true);
         assert!(device.write(0, &[0; 512]).is_err());
         device.fail_flushes(true);
         assert!(device.flush().is_err());
-        assert_eq!(device.steps(), 0);
+        assert_eq!(device.steps(), 2);
     }
 
     #[test]

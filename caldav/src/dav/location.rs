@@ -68,7 +68,8 @@ impl Location {
     /// Reads the path of a URL.
     ///
     /// # Errors
-    /// 404 for what is never there; 400 for dot segments, encoded slashes and NUL; 414 for a path too long.
+    /// 404 for what is never there; 400 for dot segments, encoded slashes, NUL and a `%` that encodes
+    /// nothing (RFC 3986 §2.1); 414 for a path too long.
     pub(crate) fn parse(path: &str) -> Result<Self, DavError> {
         let not_found = || DavError::new(StatusCode::NOT_FOUND, format!("nothing is at {path}"));
         let rest = match path.strip_prefix("/dav") {
@@ -190,8 +191,13 @@ pub(crate) fn encode_into(out: &mut String, name: &[u8]) {
 }
 
 fn segment(raw: &str) -> Result<Vec<u8>, DavError> {
-    let name: Vec<u8> = percent_decode(raw.as_bytes()).collect();
     let bad = |why: &str| DavError::new(StatusCode::BAD_REQUEST, format!("path segment {raw:?} {why}"));
+    let is_encoded =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !raw.split('%').skip(1).all(is_encoded) {
+        return Err(bad("has a % without two hexadecimal digits after it"));
+    }
+    let name: Vec<u8> = percent_decode(raw.as_bytes()).collect();
     if name.len() > MAX_SEGMENT {
         let reason = format!("a path segment is longer than {MAX_SEGMENT} bytes");
         return Err(DavError::new(StatusCode::URI_TOO_LONG, reason));
@@ -250,6 +256,11 @@ mod tests {
             ("/dav/calendars/ada/%2e%2E/bob/", 400),
             ("/dav/calendars/ada/a%2Fb", 400),
             ("/dav/calendars/ada/a%00b", 400),
+            ("/dav/calendars/ada/a%zz.ics", 400),
+            ("/dav/calendars/ada/100%", 400),
+            ("/dav/calendars/ada/%+1", 400),
+            ("/dav/calendars/ada/%2", 400),
+            ("/dav/calendars/ada/%é", 400),
             ("/dav/calendars/ada//b", 400),
             ("/dav/calendars/ada/.git/config", 400),
             ("/dav/nothing/", 404),

@@ -9,7 +9,7 @@ mod repository_access;
 use crate::{
     RequestBody, ResponseBody, Service, empty, full, push_policy,
     realm::User,
-    request_body::{Refused, collect},
+    request_body::{Refused, collect, pieces},
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -24,8 +24,6 @@ use repository_access::find_repository;
 
 /// The largest request for a fetch, inflated: wants and haves, about 50 bytes each.
 const MAX_FETCH_REQUEST: u64 = 16 << 20;
-/// The largest list of references in a push.
-const MAX_PUSH_COMMANDS: u64 = 16 << 20;
 
 /// Answers a request below `/git/`.
 pub(crate) async fn handle(
@@ -119,13 +117,17 @@ async fn push(
 ) -> Result<Response<ResponseBody>, Refused> {
     check_content_type(&request, GitService::ReceivePack)?;
     let limits = service.options.push_memory.map_or_else(PackLimits::default, PackLimits::within);
-    let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
-    let commands =
-        service.options.push_memory.map_or(MAX_PUSH_COMMANDS, |memory| MAX_PUSH_COMMANDS.min(memory / 8));
-    let body = collect(request, options.limits.pack_size + commands).await?;
+    let mut options = ReceiveOptions { limits, ..ReceiveOptions::default() };
+    if let Some(memory) = service.options.push_memory {
+        options.commands = options.commands.min(memory / 8);
+    }
+    let body = pieces(request)?;
     let policy = push_policy::policy(service, user, repository);
-    let reply = wire::receive_pack(repository, body, policy, options)
-        .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    let reply = wire::receive_pack_stream(repository, body, policy, options).await?;
+    let reply = reply.map_err(|error| match error {
+        Error::Limit(_) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        error => (StatusCode::BAD_REQUEST, error.to_string()),
+    })?;
     Ok(answer(GitService::ReceivePack, "result", stream(reply)))
 }
 

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Times of appending 4 KiB to a file and waiting for the device (fdatasync).
-pub(crate) fn append_and_sync(directory: &TemporaryDirectory) -> Vec<Duration> {
+/// Times of appending 4 KiB to a file in the temporary directory and waiting for the device (fdatasync).
+pub(crate) fn append_and_sync() -> Vec<Duration> {
+    let directory = TemporaryDirectory::new();
     let mut file = OpenOptions::new().create(true).append(true).open(directory.join("append")).unwrap();
     (0..200)
         .map(|number| {

@@ -1,39 +1,53 @@
-//! Kalends beside Radicale and Xandikos: one change, one month, one listing, one synchronisation, in
-//! calendars of 100 and of 10,000 events, all in one run on one machine.
+//! Kalends beside Radicale, Xandikos and stock `git http-backend`, all in one run on one machine.
 //!
-//! Each server has a new directory in the temporary directory, its defaults, and the same events; they are
-//! measured one after the other, by one connection that stays open where the server lets it. Kalends
-//! speaks TLS and checks a password, as it always does; the others speak plain HTTP without.
+//! Each server has a new directory in the temporary directory, its defaults, Basic authentication, and the
+//! same events; they are measured one after the other by one load generator. Kalends and Xandikos speak TLS,
+//! Radicale and git plain HTTP. Numbers tell by comparison within the run.
+//!
+//! `./benchmark [--full] [--only calendars|handshakes|git] [--output DIRECTORY]`
 
+mod calendars;
+mod certificate;
 mod device;
-mod peer;
+mod git;
+mod load;
+mod options;
 mod report;
-mod tasks;
+mod scale;
+mod servers;
 
-use kalends_interop_tests::TemporaryDirectory;
-use peer::Peer;
-use report::Report;
-use tasks::Tasks;
-
-/// Events in the calendars.
-const SIZES: [u32; 2] = [100, 10_000];
+use load::ceiling;
+use options::Options;
+use report::Results;
+use std::fs;
 
 fn main() {
-    // `cargo test --benches` only wants to know whether it starts.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        println!("to measure: ./benchmark");
-        return;
+    ceiling::serve_if_asked();
+    let Some(options) = Options::from_command_line() else { return };
+    let scale = options.scale.clone();
+    eprintln!("measuring the load generator …");
+    let (plain, secure) = (ceiling::measure(false, &scale.requests), ceiling::measure(true, &scale.requests));
+    let mut results = Results { scale: scale.clone(), plain, secure, rows: Vec::new() };
+    if options.measures("calendars") {
+        calendars::measure(&scale, &mut results);
     }
-    let mut report = Report::default();
-    let directory = TemporaryDirectory::new();
-    report.device(device::append_and_sync(&directory));
-    for size in SIZES {
-        for start in [Peer::kalends, Peer::radicale, Peer::xandikos] {
-            let mut peer = start(size);
-            eprintln!("measuring {} with {size} events …", peer.name);
-            let measured = Tasks::new(&mut peer, size).run();
-            report.peer(peer.name, size, measured);
-        }
+    if options.measures("handshakes") {
+        calendars::measure_handshakes(&scale, &mut results);
     }
-    report.print();
+    if options.measures("git") {
+        git::measure(&scale, &mut results);
+    }
+    let tables = report::tables(&results);
+    println!("{tables}");
+    for (name, text) in [
+        ("results.json", report::json(&results)),
+        ("chart.svg", report::chart(&results)),
+        ("tables.md", tables),
+    ] {
+        let path = options.output.join(name);
+        fs::create_dir_all(&options.output)
+            .and_then(|()| fs::write(&path, text))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        println!("{}", path.display());
+    }
 }

@@ -25,7 +25,12 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Starts a guest, and waits until it is ready.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_until(command, "Ready.")
+    }
+
+    /// Starts it, and waits until it says this line.
+    pub(crate) fn start_until(mut command: Command, awaited: &str) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().expect("the guest's host runs");
         let output = process.stdout.take().unwrap();
         let (send, receive) = mpsc::channel();
@@ -36,7 +41,7 @@ impl Guest {
         });
         let mut guest = Self { process, console: Vec::new() };
         let end = Instant::now() + PATIENCE;
-        while guest.console.last().is_none_or(|line| line.trim() != "Ready.") {
+        while guest.console.last().is_none_or(|line| line.trim() != awaited) {
             match receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => guest.console.push(line),
                 Err(error) => panic!("the guest did not get ready ({error}): {:#?}", guest.console),
@@ -63,6 +68,16 @@ impl Guest {
             said.push_str(&output.unwrap_or_default());
         }
         (status, said)
+    }
+
+    /// The process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
     }
 
     /// Ends it in the middle of whatever it does.
@@ -148,7 +163,13 @@ pub(crate) fn serves_and_keeps(
     assert!(put.ends_with("201"), "{put}");
     guest.kill();
 
-    let checked = server.run_on_device("fsck");
+    let end = Instant::now() + PATIENCE;
+    let mut checked = server.run_on_device("fsck");
+    // Its monitor may need a moment to end after it, and has the device until then.
+    while checked.status.code() == Some(2) && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+        checked = server.run_on_device("fsck");
+    }
     assert!(checked.status.success(), "{checked:?}");
     server.start_again();
     let got = kalends_interop_tests::Curl::new(server, "GET", &path(during)).send();

@@ -3,6 +3,10 @@
 mod guest;
 mod hvt;
 mod image;
-mod linux;
+mod junk;
+mod kvm;
+mod memory;
+mod refused_devices;
+mod run_virtio;
 mod spt;
 mod virtio;

@@ -17,6 +17,8 @@ mod space;
 
 pub use device::check_device;
 pub use finding::{CheckSummary, Finding, Severity};
+pub(crate) use packs::{check_entry as check_pack_entry, check_frame as check_pack_frame};
+pub(crate) use resolver::{Copy, Resolver};
 
 use crate::Store;
 use finding::Findings;

@@ -20,14 +20,14 @@ use std::{cell::RefCell, rc::Rc};
 const BASES: usize = 64 << 20;
 
 /// The objects of one repository.
-pub(super) struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     core: &'a Core,
     repository: &'a RefCell<RepositoryState>,
     bases: RefCell<Cache<ObjectId, Object>>,
 }
 
 /// Where a copy of an object is stored.
-pub(super) enum Copy {
+pub(crate) enum Copy {
     /// In the log, or in an extent of its own.
     Log,
     /// In a pack.
@@ -35,12 +35,12 @@ pub(super) enum Copy {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
+    pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
         Self { core, repository, bases: RefCell::new(Cache::new(BASES)) }
     }
 
     /// The object of a stored copy, whose encoding is `entry`: all of it must be its entry.
-    pub(super) fn copy(&self, id: &ObjectId, entry: &Bytes, copy: &Copy) -> Result<Object, Error> {
+    pub(crate) fn copy(&self, id: &ObjectId, entry: &Bytes, copy: &Copy) -> Result<Object, Error> {
         let limit = self.core.options.max_object_size;
         let header = EntryHeader::parse(entry)?;
         let (content, length) = header.inflate(entry, limit)?;
@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// An object, from the first place that has it.
-    pub(super) fn object(&self, id: &ObjectId) -> Result<Object, Error> {
+    pub(crate) fn object(&self, id: &ObjectId) -> Result<Object, Error> {
         self.resolve(id, None)
     }
 
@@ -82,8 +82,7 @@ impl<'a> Resolver<'a> {
             Some(fetched) => Ok(fetched),
             None => self.fetch(wanted),
         };
-        let decoded = |id: &oid| self.bases.borrow_mut().get(&id.to_owned());
-        let object = fetch::decode(id, &fetch, &decoded, self.core.options.max_object_size)?;
+        let object = fetch::decode(id, &fetch, self.core.options.max_object_size)?;
         Ok(self.keep(*id, object))
     }
 
@@ -100,19 +99,15 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether the repository has an object, and its kind if that can be told without reading it.
-    pub(super) fn kind(&self, id: &oid) -> Result<Option<Kind>, Error> {
+    pub(crate) fn kind(&self, id: &oid) -> Result<Option<Kind>, Error> {
         let state = self.repository.borrow();
         if let Some(record) = state.index.get(id) {
             return Ok(Some(record.attributes().kind()));
         }
         for pack in &state.packs {
             // A pack whose index is damaged has been reported.
-            if let Ok(Some(position)) = pack.find(id) {
-                let outside = |base: &oid| match state.index.get(base) {
-                    Some(record) => Ok(record.attributes().kind()),
-                    None => Err(Error::NoObject(base.to_owned())),
-                };
-                return pack.kind(position, &outside).map(Some);
+            if let Ok(Some((_, kind))) = pack.find_with_kind(id) {
+                return Ok(Some(kind));
             }
         }
         Ok(None)

@@ -5,6 +5,7 @@ mod codec;
 pub(crate) mod frame;
 pub(crate) mod layout;
 pub(crate) mod operation;
+pub(crate) mod pack_index;
 pub(crate) mod record;
 pub(crate) mod secrets;
 pub(crate) mod superblock;

@@ -107,7 +107,8 @@ pub(crate) fn with_stream(base: Option<ObjectId>, kind: Kind, inflated_size: u64
     out
 }
 
-fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
+/// Appends the header of an entry.
+pub(crate) fn write_header(header: Header, size: u64, out: &mut Vec<u8>) {
     // A vector takes every write.
     let _ = header.write_to(size, out);
 }

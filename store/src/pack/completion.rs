@@ -1,50 +1,46 @@
-//! Making a pack whole: a thin pack gets the bases that it lacks, and every pack its index.
+//! Making a pack whole: a thin pack gets the bases that it lacks, and every pack its trailer.
 
 use crate::{
     Error, Objects, Repository,
+    format::record::{Attributes, Record},
     objects::entry::encode_whole,
-    pack::{Pace, encode_index, pack_index::IndexEntry, receive::ReceivedPack, scan::TRAILER},
+    pack::{Pace, receive::ReceivedPack},
 };
-use bytes::{Bytes, BytesMut};
-use flate2::Crc;
+use gix_hash::ObjectId;
 use gix_pack::data::header;
+use sha1::{Digest, Sha1};
 
-/// Gives the complete pack and its index, as `git index-pack --fix-thin` does.
+/// Bytes that are read at once for the checksum.
+const PIECE: u64 = 256 << 10;
+
+/// Gives the complete pack, as `git index-pack --fix-thin` does.
 pub(crate) async fn complete(
-    received: ReceivedPack,
+    mut received: ReceivedPack,
     repository: &Repository,
     pace: &Pace,
-) -> Result<(Bytes, Bytes), Error> {
-    let ReceivedPack { pack, mut entries, thin_bases, mut checksum, .. } = received;
-    let pack = if thin_bases.is_empty() {
-        pack
-    } else {
-        // The only owner's memory is extended in place.
-        let mut pack = pack.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        pack.truncate(pack.len() - TRAILER);
-        for id in thin_bases {
-            let object = repository.object(&id)?;
+) -> Result<ReceivedPack, Error> {
+    let ReceivedPack { storage, records, thin_bases, checksum } = &mut received;
+    if !thin_bases.is_empty() {
+        for id in thin_bases.iter() {
+            let object = repository.object(id)?;
             let entry = encode_whole(object.kind, &object.data);
-            let mut crc = Crc::new();
-            crc.update(&entry);
-            entries.push(IndexEntry { id, offset: pack.len() as u64, crc32: crc.sum() });
-            pack.extend_from_slice(&entry);
+            let length = u32::try_from(entry.len()).map_err(|_| Error::Limit("entry size".into()))?;
+            records.push(Record::new(id, storage.length(), length, Attributes::new(object.kind, None)));
+            storage.append(&entry, pace).await?;
             pace.spend(object.data.len() as u64 * 8).await;
         }
-        let count = u32::try_from(entries.len()).map_err(|_| Error::Limit("objects in a pack".into()))?;
-        let start = header::encode(gix_pack::data::Version::V2, count);
-        if let Some(place) = pack.get_mut(..start.len()) {
-            place.copy_from_slice(&start);
-        }
-        let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha1);
-        for piece in pack.chunks(1 << 18) {
-            hasher.update(piece);
+        let count = u32::try_from(records.len()).map_err(|_| Error::Limit("objects in a pack".into()))?;
+        storage.replace_start(&header::encode(gix_pack::data::Version::V2, count))?;
+        let mut hasher = Sha1::new();
+        let mut at = 0;
+        while at < storage.length() {
+            let piece = storage.read(at, PIECE.min(storage.length() - at) as usize)?;
+            hasher.update(&piece);
+            at += piece.len() as u64;
             pace.spend(piece.len() as u64).await;
         }
-        checksum = hasher.try_finalize().map_err(|error| Error::Malformed(error.to_string()))?;
-        pack.extend_from_slice(checksum.as_slice());
-        pack.freeze()
-    };
-    let index = encode_index(&mut entries, &checksum)?;
-    Ok((pack, index.into()))
+        *checksum = ObjectId::Sha1(hasher.finalize().into());
+    }
+    storage.append(checksum.as_slice(), pace).await?;
+    Ok(received)
 }

@@ -1,97 +1,277 @@
 //! Whether all objects that pushed objects refer to exist.
 
-use crate::{Error, Repository};
+use crate::{Error, Pin, Repository, format::record::Record, pack::Pace};
 use gix_hash::ObjectId;
 use gix_object::Kind;
-use std::collections::{HashMap, hash_map::Entry};
 
-/// Links of the repository's objects that are remembered, so that a directory of 10,000 files that comes
-/// in many versions is looked up once. Beyond it memory matters more; about 64 MiB.
-const REMEMBERED: usize = 1 << 20;
+/// Objects of the repository that are remembered and held as needed. Beyond it memory matters more, and
+/// nothing is collected until the push has ended; 15 MiB.
+const REMEMBERED: usize = 1 << 18;
+/// Links that are collected before they are sorted, at least.
+const FRESH: usize = 4096;
+/// Links beyond the number of pushed objects after which those are sorted out that the repository has.
+const BEYOND: usize = 1 << 16;
+/// The most links that are kept so that one which comes again and again is collected once; a power of two.
+const RECENT: usize = 1 << 15;
 
-/// Collects the links of the objects of a pack.
+/// An object that another refers to: its id, and the kind that it must have.
+type Link = [u8; 21];
+
+const ANY: u8 = u8::MAX;
+/// In the place of the kind: no link.
+const NOTHING: u8 = u8::MAX - 1;
+
+fn link(id: &ObjectId, kind: Option<Kind>) -> Link {
+    let mut link = [kind.map_or(ANY, |kind| kind as u8); 21];
+    if let Some(start) = link.first_chunk_mut::<20>() {
+        start.copy_from_slice(id.as_slice());
+    }
+    link
+}
+
+fn id_of(link: &Link) -> ObjectId {
+    let [id @ .., _] = *link;
+    ObjectId::Sha1(id)
+}
+
+/// Collects the links of the objects of a pack: 21 bytes for each object that is referred to, and a quarter
+/// more.
 ///
 /// Every object of the pack is examined, not only what its tips reach: so that whatever the repository
 /// has, it has with all that it refers to, and a later push of a reference alone can be accepted without
 /// a walk.
-pub(crate) struct LinkCheck<'a> {
-    repository: &'a Repository,
-    /// Objects of the repository that pushed objects refer to.
-    present: HashMap<ObjectId, Kind>,
-    /// Objects that must come with the pack.
-    needed: HashMap<ObjectId, Option<Kind>>,
+pub(crate) struct LinkCheck {
+    repository: Repository,
+    /// Holds what was found there: no reference may reach it.
+    pin: Pin,
+    /// Objects that the repository has and that pushed objects refer to, sorted.
+    present: Vec<[u8; 20]>,
+    /// Links, sorted, each once.
+    sorted: Vec<Link>,
+    /// Links that came since.
+    fresh: Vec<Link>,
+    /// Links that came lately, by the start of their id.
+    recent: Vec<Link>,
     /// How many objects the pack has: more cannot be needed.
     pushed: usize,
+    /// Whether the pushed objects refer to others.
+    outside: bool,
 }
 
 fn missing(id: &ObjectId) -> Error {
     Error::Malformed(format!("missing necessary objects: {id}"))
 }
 
-fn wrong_kind(id: &ObjectId, actual: Kind, wanted: Kind) -> Error {
-    Error::Malformed(format!("object {id} is a {actual}, not a {wanted}"))
+fn check_kind(link: &Link, actual: Kind) -> Result<(), Error> {
+    let [.., wanted] = *link;
+    if wanted == ANY || wanted == actual as u8 {
+        return Ok(());
+    }
+    let kinds = [Kind::Tree, Kind::Blob, Kind::Commit, Kind::Tag];
+    let wanted = kinds.into_iter().find(|kind| *kind as u8 == wanted).unwrap_or(Kind::Blob);
+    Err(Error::Malformed(format!("object {} is a {actual}, not a {wanted}", id_of(link))))
 }
 
-impl<'a> LinkCheck<'a> {
-    /// Prepares for the links of `pushed` objects.
-    pub(crate) fn new(repository: &'a Repository, pushed: u32) -> Self {
-        Self { repository, present: HashMap::new(), needed: HashMap::new(), pushed: pushed as usize }
+impl LinkCheck {
+    /// Prepares for the links of pushed objects.
+    pub(crate) fn new(repository: &Repository) -> Self {
+        Self {
+            pin: repository.pin(),
+            repository: repository.clone(),
+            present: Vec::new(),
+            sorted: Vec::new(),
+            fresh: Vec::new(),
+            recent: Vec::new(),
+            pushed: 0,
+            outside: false,
+        }
+    }
+
+    /// How many objects the pack declares.
+    pub(crate) fn expect(&mut self, pushed: u32) {
+        self.pushed = pushed as usize;
+        self.recent = vec![[NOTHING; 21]; self.pushed.next_power_of_two().min(RECENT)];
     }
 
     /// Adds a link.
     pub(crate) fn add(&mut self, id: ObjectId, kind: Option<Kind>) -> Result<(), Error> {
-        let known = match self.present.get(&id) {
-            Some(known) => Some(*known),
-            None if self.repository.contains(&id) => {
-                let known = self.repository.header(&id)?.kind;
-                if self.present.len() == REMEMBERED {
-                    self.present.clear();
-                }
-                self.present.insert(id, known);
-                Some(known)
+        let link = link(&id, kind);
+        let [a, b, c, ..] = link;
+        let place = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
+        let mask = self.recent.len().saturating_sub(1);
+        if let Some(recent) = self.recent.get_mut(place & mask) {
+            if *recent == link {
+                return Ok(());
             }
-            None => None,
-        };
-        if let Some(known) = known {
-            return match kind {
-                Some(wanted) if wanted != known => Err(wrong_kind(&id, known, wanted)),
-                _ => Ok(()),
-            };
+            *recent = link;
         }
-        match self.needed.entry(id) {
-            Entry::Occupied(mut entry) => match (*entry.get(), kind) {
-                (Some(before), Some(now)) if before != now => Err(wrong_kind(&id, before, now)),
-                (None, _) => {
-                    entry.insert(kind);
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
-            Entry::Vacant(entry) => {
-                entry.insert(kind);
-                if self.needed.len() > self.pushed { Err(missing(&id)) } else { Ok(()) }
-            }
-        }
-    }
-
-    /// Checks that all that is needed is among the pushed objects.
-    pub(crate) fn finish(&self, pushed: &HashMap<ObjectId, Kind>) -> Result<(), Error> {
-        for (id, wanted) in &self.needed {
-            match (pushed.get(id), wanted) {
-                (None, _) => return Err(missing(id)),
-                (Some(kind), Some(wanted)) if kind != wanted => return Err(wrong_kind(id, *kind, *wanted)),
-                _ => {}
+        self.fresh.push(link);
+        if self.fresh.len() >= FRESH.max(self.sorted.len() / 4) {
+            self.sort();
+            if self.sorted.len() > self.pushed + BEYOND.max(self.pushed / 2) {
+                self.settle()?;
             }
         }
         Ok(())
     }
 
-    /// Checks again that what the repository had is still there, right before the pack is adopted:
-    /// unreachable objects may have been collected meanwhile.
+    fn sort(&mut self) {
+        self.fresh.sort_unstable();
+        self.fresh.dedup();
+        merge(&mut self.sorted, &mut self.fresh);
+    }
+
+    /// Sorts out the links to objects that the repository has. The rest must come with the pack.
+    fn settle(&mut self) -> Result<(), Error> {
+        let (mut kept, mut found) = (Vec::new(), Vec::new());
+        for link in std::mem::take(&mut self.sorted) {
+            if self.is_present(&link)? {
+                found.push(link);
+            } else {
+                kept.push(link);
+            }
+        }
+        self.sorted = kept;
+        self.remember(&found);
+        // An object may be needed as of several kinds, which is found out in the end.
+        if self.sorted.len() > 4 * self.pushed {
+            return Err(Error::Malformed("missing necessary objects: it refers to more than it has".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether the repository has the object of a link; then it is held.
+    fn is_present(&self, link: &Link) -> Result<bool, Error> {
+        match self.repository.kind(&id_of(link)) {
+            Ok(kind) => {
+                self.pin.add(id_of(link));
+                check_kind(link, kind).map(|()| true)
+            }
+            Err(Error::NoObject(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remember(&mut self, found: &[Link]) {
+        self.outside |= !found.is_empty();
+        if self.present.len() + found.len() > REMEMBERED {
+            self.present.clear();
+            self.pin.add_everything();
+        }
+        let mut found: Vec<[u8; 20]> = found
+            .iter()
+            .take(REMEMBERED)
+            .map(|link| link.first_chunk().copied().unwrap_or_default())
+            .collect();
+        found.dedup();
+        merge(&mut self.present, &mut found);
+    }
+
+    /// Checks that all that is needed is among the pushed objects, which are sorted by id, or in the
+    /// repository. Gives the pushed objects that no other refers to, if the others refer to pushed objects
+    /// only, and there are not more than `most` of them.
+    pub(crate) async fn finish(
+        &mut self,
+        pushed: &[Record],
+        most: usize,
+        pace: &Pace,
+    ) -> Result<Option<Vec<ObjectId>>, Error> {
+        self.sort();
+        (self.fresh, self.recent) = (Vec::new(), Vec::new());
+        let links = std::mem::take(&mut self.sorted);
+        let (mut at, mut found, mut tips) = (0, Vec::new(), Some(Vec::new()));
+        let mut tip = |record: &Record| {
+            if let Some(list) = &mut tips {
+                list.push(record.id());
+                if list.len() > most {
+                    tips = None;
+                }
+            }
+        };
+        let mut last = None;
+        for link in &links {
+            pace.spend(100).await;
+            while let Some(record) = pushed.get(at).filter(|record| record.id_bytes()[..] < link[..20]) {
+                if last != Some(at) {
+                    tip(record);
+                }
+                at += 1;
+            }
+            match pushed.get(at) {
+                Some(record) if record.id_bytes()[..] == link[..20] => {
+                    check_kind(link, record.attributes().kind())?;
+                    last = Some(at);
+                }
+                _ if self.is_present(link)? => {
+                    if found.len() < REMEMBERED {
+                        found.push(*link);
+                    } else {
+                        self.pin.add_everything();
+                    }
+                }
+                _ => return Err(missing(&id_of(link))),
+            }
+        }
+        for (number, record) in pushed.iter().enumerate().skip(at) {
+            if last != Some(number) {
+                tip(record);
+            }
+        }
+        self.remember(&found);
+        Ok(tips.filter(|_| !self.outside))
+    }
+
+    /// Checks again that what the repository had is still there, right before the pack is adopted: the pin
+    /// has held it against collection, but the repository may have been removed.
     pub(crate) fn still_present(&self) -> Result<(), Error> {
-        match self.present.keys().find(|id| !self.repository.contains(id)) {
-            Some(id) => Err(missing(id)),
+        let ids = self.present.iter().map(|id| ObjectId::Sha1(*id));
+        match ids.into_iter().find(|id| !self.repository.contains(id)) {
+            Some(id) => Err(missing(&id)),
             None => Ok(()),
+        }
+    }
+}
+
+/// Merges sorted `new` into `old`, each element once, in place from the end.
+fn merge<T: Copy + Ord>(old: &mut Vec<T>, new: &mut Vec<T>) {
+    new.retain(|element| old.binary_search(element).is_err());
+    let Some(&filler) = new.first() else { return };
+    let mut rest = old.len();
+    old.reserve_exact(new.len());
+    old.resize(rest + new.len(), filler);
+    let mut free = old.len();
+    while let Some(last) = new.last() {
+        free -= 1;
+        match rest.checked_sub(1).and_then(|at| old.get(at).copied()) {
+            Some(largest) if largest > *last => {
+                old[free] = largest;
+                rest -= 1;
+            }
+            _ => {
+                old[free] = *last;
+                new.pop();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn merging_gives_each_element_once_in_order(
+            parts in proptest::collection::vec(proptest::collection::btree_set(0_u8..60, 0..20), 0..8),
+        ) {
+            let (mut merged, mut expected) = (Vec::new(), BTreeSet::new());
+            for part in parts {
+                expected.extend(part.iter().copied());
+                merge(&mut merged, &mut part.into_iter().collect());
+            }
+            prop_assert_eq!(merged, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -1,25 +1,37 @@
 //! Reading a pack from a peer: every object is inflated, resolved, hashed and shown to a visitor.
+//!
+//! The pack is read while it arrives, and kept in memory or on the device; deltas are resolved when all of
+//! it is there, from each base depth first, so that few bases are needed at once.
 
 use crate::{
     Error, Objects, Repository,
-    objects::{delta, entry::hash},
+    format::record::{Attributes, Record},
+    objects::{
+        delta,
+        entry::{EntryContent, EntryHeader, hash},
+    },
     pack::{
         Pace,
-        pack_index::IndexEntry,
-        scan::{Encoding, Entry, Scanner, TRAILER},
+        pack_storage::PackStorage,
+        scan::{Entry, Scanner, TRAILER},
     },
 };
-use bytes::Bytes;
 use gix_hash::ObjectId;
 use gix_object::Kind;
-use std::collections::HashMap;
+use sha1::{Digest, Sha1};
+
+/// Bytes of memory for each object of a pack while it is read: its record, its place among the deltas, and a
+/// link to it.
+const PER_OBJECT: u64 = 64;
+/// Memory for a push where it is not scarce.
+const MEMORY: u64 = 256 << 20;
 
 /// What a pushed pack may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackLimits {
-    /// Length of the pack in bytes. It is held in memory until it is adopted.
+    /// Length of the pack in bytes; the free space of the device is a limit too.
     pub pack_size: u64,
-    /// Number of objects; each takes about 150 bytes of memory while the pack is read.
+    /// Number of objects; each takes about 64 bytes of memory while the pack is read.
     pub objects: u32,
     /// Size of one object in bytes, inflated and resolved.
     pub object_size: u64,
@@ -33,64 +45,69 @@ pub struct PackLimits {
 
 impl Default for PackLimits {
     fn default() -> Self {
-        Self {
-            pack_size: 512 << 20,
-            objects: 4_000_000,
-            object_size: 64 << 20,
-            delta_depth: 4095,
-            resolved_size: 64 << 30,
-            delta_bases: 96 << 20,
-        }
+        Self::within(MEMORY)
     }
 }
 
 impl PackLimits {
-    /// Limits for a push that has so many bytes of memory to itself. A pack grows by doubling its room while
-    /// it arrives, so it may have a third.
+    /// Limits for a push that has so many bytes of memory to itself: half for bookkeeping, an eighth for bases
+    /// of deltas, and an eighth for each of base, delta and object.
     pub fn within(memory: u64) -> Self {
-        let most = Self::default();
         Self {
-            pack_size: most.pack_size.min(memory / 3),
-            objects: most.objects.min(u32::try_from(memory / 8 / 150).unwrap_or(u32::MAX)),
-            object_size: most.object_size.min(memory / 4),
-            delta_bases: most.delta_bases.min(memory / 8),
-            ..most
+            pack_size: u64::MAX,
+            objects: u32::try_from(memory / 2 / PER_OBJECT).unwrap_or(u32::MAX),
+            object_size: (memory / 8).min(64 << 20),
+            delta_depth: 4095,
+            resolved_size: 256 << 30,
+            delta_bases: memory / 8,
         }
     }
 }
 
-/// What [`read_pack`] is at, for progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReceiveStage {
-    /// Inflating entries and hashing whole objects.
-    Indexing,
-    /// Making objects of deltas.
-    Resolving,
-}
-
 /// A pack whose objects have all been seen.
 pub(crate) struct ReceivedPack {
-    /// The pack as it came.
-    pub(crate) pack: Bytes,
-    /// Its entries, in the order of the pack.
-    pub(crate) entries: Vec<IndexEntry>,
-    /// The kinds of all its objects.
-    pub(crate) kinds: HashMap<ObjectId, Kind>,
+    /// The pack as it came, without its trailer.
+    pub(crate) storage: PackStorage,
+    /// Its objects, sorted by id.
+    pub(crate) records: Vec<Record>,
     /// The repository's objects that it has deltas against.
     pub(crate) thin_bases: Vec<ObjectId>,
     /// Its checksum.
     pub(crate) checksum: ObjectId,
 }
 
+/// Sees each object once, in no particular order.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>;
+
 /// What a delta is against.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Base {
-    /// Not a delta, or not resolved yet.
-    None,
     /// An entry.
     Entry(u32),
     /// An object of the repository: a position in the list of thin bases.
     Repository(u32),
+}
+
+impl Base {
+    /// The bit that tells an object of the repository from an entry.
+    const OUTSIDE: u32 = 1 << 31;
+    /// Of what is no delta, or waits for its base.
+    const NONE: u32 = u32::MAX;
+
+    fn pack(self) -> u32 {
+        match self {
+            Self::Entry(position) => position,
+            Self::Repository(position) => position | Self::OUTSIDE,
+        }
+    }
+
+    fn unpack(packed: u32) -> Option<Self> {
+        match packed {
+            Self::NONE => None,
+            _ if packed & Self::OUTSIDE != 0 => Some(Self::Repository(packed & !Self::OUTSIDE)),
+            _ => Some(Self::Entry(packed)),
+        }
+    }
 }
 
 /// A base whose deltas are being resolved.
@@ -100,22 +117,28 @@ struct Frame {
     depth: u32,
     /// `None` when it was dropped to save memory.
     data: Option<Vec<u8>>,
-    /// Deltas by position, in `Reader::by_position`.
+    /// Deltas by position, in `PackReader::by_position`.
     by_position: std::ops::Range<usize>,
-    /// Deltas by id, in `Reader::by_id`.
+    /// Deltas by id, in `PackReader::by_id`.
     by_id: std::ops::Range<usize>,
 }
 
-struct Reader<'a, V> {
-    scanner: Scanner<'a>,
-    limits: &'a PackLimits,
-    repository: &'a Repository,
-    pace: &'a Pace,
-    visit: V,
-    ids: Vec<Option<ObjectId>>,
-    kinds: HashMap<ObjectId, Kind>,
-    bases: Vec<Base>,
+/// Reads a pack. Deltas may be against objects of one repository and no other.
+///
+/// Memory: 36 bytes an object, 8 more for a delta, 24 for one whose base is named by its id; and one object.
+pub(crate) struct PackReader {
+    repository: Repository,
+    limits: PackLimits,
+    storage: PackStorage,
+    scanner: Scanner,
+    hasher: Sha1,
+    /// All entries so far, in the order of the pack; those of deltas that wait have the null id.
+    entries: Vec<Record>,
     thin_bases: Vec<ObjectId>,
+    /// What each entry is a delta against, as far as it is resolved.
+    bases: Vec<u32>,
+    /// The last bytes so far: perhaps the trailer.
+    last: Vec<u8>,
     /// Deltas sorted by their base's position: (base, delta).
     by_position: Vec<(u32, u32)>,
     /// Deltas sorted by their base's id.
@@ -124,136 +147,164 @@ struct Reader<'a, V> {
     deltas_done: u32,
 }
 
-/// Reads a pack. Deltas may be against objects of `repository` and no other.
-///
-/// `visit` sees each object once, in no particular order.
-///
-/// # Errors
-/// [`Error::Malformed`] and [`Error::Limit`], with words for the person who pushes; those of `visit`.
-pub(crate) async fn read_pack<V>(
-    pack: Bytes,
-    repository: &Repository,
-    limits: &PackLimits,
-    pace: &Pace,
-    progress: &mut dyn FnMut(ReceiveStage, u64, u64),
-    visit: V,
-) -> Result<ReceivedPack, Error>
-where
-    V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>,
-{
-    let scanner = Scanner::new(&pack, limits)?;
-    let checksum = verify_checksum(&pack, pace).await?;
-    let mut reader = Reader {
-        scanner,
-        limits,
-        repository,
-        pace,
-        visit,
-        ids: Vec::new(),
-        kinds: HashMap::new(),
-        bases: Vec::new(),
-        thin_bases: Vec::new(),
-        by_position: Vec::new(),
-        by_id: Vec::new(),
-        resolved: 0,
-        deltas_done: 0,
-    };
-    reader.read_entries(progress).await?;
-    reader.resolve_deltas(progress).await?;
-    let Reader { scanner, ids, kinds, thin_bases, .. } = reader;
-    let entries = scanner
-        .entries
-        .iter()
-        .zip(&ids)
-        .filter_map(|(entry, id)| Some(IndexEntry { id: (*id)?, offset: entry.offset, crc32: entry.crc32 }))
-        .collect();
-    Ok(ReceivedPack { entries, kinds, thin_bases, checksum, pack })
-}
+const WAITS: ObjectId = ObjectId::null(gix_hash::Kind::Sha1);
 
-async fn verify_checksum(pack: &[u8], pace: &Pace) -> Result<ObjectId, Error> {
-    let (content, trailer) = pack.split_at(pack.len() - TRAILER);
-    let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha1);
-    for piece in content.chunks(1 << 18) {
-        hasher.update(piece);
-        pace.spend(piece.len() as u64).await;
-    }
-    let checksum = hasher.try_finalize().map_err(|error| Error::Malformed(error.to_string()))?;
-    if checksum.as_slice() != trailer {
-        return Err(Error::Malformed("pack checksum does not match: the pack was damaged on its way".into()));
-    }
-    Ok(checksum)
-}
-
-impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
-    async fn read_entries(&mut self, progress: &mut dyn FnMut(ReceiveStage, u64, u64)) -> Result<(), Error> {
-        let total = u64::from(self.scanner.count);
-        while let Some((entry, data)) = self.scanner.next_entry()? {
-            let position = self.ids.len() as u32;
-            self.charge(data.len())?;
-            let id = match entry.encoding {
-                Encoding::Whole(kind) => Some(self.found(kind, &data)?),
-                Encoding::Delta(base) => {
-                    self.by_position.push((base, position));
-                    None
-                }
-                Encoding::DeltaById(base) => {
-                    self.by_id.push((base, position));
-                    None
-                }
-            };
-            self.ids.push(id);
-            progress(ReceiveStage::Indexing, self.ids.len() as u64, total);
-            self.pace.spend(data.len() as u64 + 500).await;
+impl PackReader {
+    /// A reader of a pack that is yet to come.
+    pub(crate) fn new(repository: &Repository, limits: &PackLimits, storage: PackStorage) -> Self {
+        let limits = PackLimits { objects: limits.objects.min(Base::OUTSIDE - 1), ..limits.clone() };
+        Self {
+            repository: repository.clone(),
+            limits,
+            storage,
+            scanner: Scanner::new(),
+            hasher: Sha1::new(),
+            entries: Vec::new(),
+            thin_bases: Vec::new(),
+            bases: Vec::new(),
+            last: Vec::new(),
+            by_position: Vec::new(),
+            by_id: Vec::new(),
+            resolved: 0,
+            deltas_done: 0,
         }
-        self.scanner.end()?;
+    }
+
+    /// The number of entries that the pack declares, once its first bytes are there.
+    pub(crate) fn count(&self) -> u32 {
+        self.scanner.count()
+    }
+
+    /// Takes the next bytes of the pack.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] and [`Error::Limit`], with words for the person who pushes; [`Error::DeviceFull`];
+    /// those of `visit`.
+    pub(crate) async fn feed(&mut self, bytes: &[u8], pace: &Pace, visit: Visit<'_>) -> Result<(), Error> {
+        self.keep(bytes, pace).await?;
+        let mut input = bytes;
+        while let Some((entry, data)) = self.scanner.next_entry(&mut input, &self.limits)? {
+            self.add(&entry, &data, visit)?;
+            pace.spend(data.len() as u64 + 500).await;
+        }
+        Ok(())
+    }
+
+    /// Hashes and stores bytes, all but the last twenty: they may be the trailer.
+    async fn keep(&mut self, bytes: &[u8], pace: &Pace) -> Result<(), Error> {
+        if self.storage.length() + bytes.len() as u64 > self.limits.pack_size {
+            return Err(Error::Limit(format!("a pack of more than {} bytes", self.limits.pack_size)));
+        }
+        let surely = (self.last.len() + bytes.len()).saturating_sub(TRAILER);
+        let before = surely.min(self.last.len());
+        let now = bytes.get(..surely - before).unwrap_or_default();
+        for part in [self.last.get(..before).unwrap_or_default(), now] {
+            self.hasher.update(part);
+            self.storage.append(part, pace).await?;
+        }
+        self.last.drain(..before);
+        self.last.extend_from_slice(bytes.get(now.len()..).unwrap_or_default());
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &Entry, data: &[u8], visit: Visit<'_>) -> Result<(), Error> {
+        let position = self.entries.len() as u32;
+        if self.entries.capacity() == 0 {
+            // An entry takes at least nine bytes: what is declared is not believed far ahead.
+            self.entries.reserve((self.scanner.count() as usize).min(1 << 16));
+        }
+        self.charge(data.len())?;
+        let (id, kind) = match entry.content {
+            EntryContent::Whole(kind) => (found(kind, data, visit)?, kind),
+            EntryContent::OffsetDelta(distance) => {
+                let base = entry.offset.checked_sub(distance).filter(|_| distance > 0);
+                let base = base
+                    .and_then(|base| self.entries.binary_search_by_key(&base, Record::offset).ok())
+                    .ok_or_else(|| {
+                        Error::Malformed(format!(
+                            "pack entry {position} at offset {}: delta base is not an earlier entry",
+                            entry.offset
+                        ))
+                    })?;
+                self.by_position.push((base as u32, position));
+                (WAITS, Kind::Blob)
+            }
+            EntryContent::ReferenceDelta(base) => {
+                self.by_id.push((base, position));
+                (WAITS, Kind::Blob)
+            }
+        };
+        self.entries.push(Record::new(&id, entry.offset, entry.length, Attributes::new(kind, None)));
+        Ok(())
+    }
+
+    /// Resolves the deltas, when all bytes of the pack were taken.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub(crate) async fn resolve(
+        mut self,
+        pace: &Pace,
+        progress: &mut dyn FnMut(u64, u64),
+        visit: Visit<'_>,
+    ) -> Result<ReceivedPack, Error> {
+        let trailer = self.scanner.end()?;
+        if self.hasher.finalize_reset()[..] != trailer {
+            return Err(Error::Malformed(
+                "pack checksum does not match: the pack was damaged on its way".into(),
+            ));
+        }
         self.by_position.sort_unstable();
         self.by_id.sort_unstable();
-        self.bases = vec![Base::None; self.ids.len()];
-        Ok(())
+        self.resolve_deltas(pace, progress, visit).await?;
+        let Self { storage, entries: mut records, thin_bases, .. } = self;
+        records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
+        if let Some([first, _]) = records.array_windows().find(|[a, b]| a.id_bytes() == b.id_bytes()) {
+            return Err(Error::Malformed(format!("pack has object {} twice", first.id())));
+        }
+        Ok(ReceivedPack { storage, records, thin_bases, checksum: ObjectId::Sha1(trailer) })
     }
 
     async fn resolve_deltas(
         &mut self,
-        progress: &mut dyn FnMut(ReceiveStage, u64, u64),
+        pace: &Pace,
+        progress: &mut dyn FnMut(u64, u64),
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let total = (self.by_position.len() + self.by_id.len()) as u64;
         if total == 0 {
             return Ok(());
         }
-        for position in 0..self.scanner.entries.len() {
-            let entry = self.entry(position as u32)?;
-            if let (Encoding::Whole(kind), Some(Some(id))) = (entry.encoding, self.ids.get(position)) {
-                let frame = self.frame(Base::Entry(position as u32), kind, 0, *id, None);
-                self.resolve_from(frame, total, progress).await?;
+        self.bases = vec![Base::NONE; self.entries.len()];
+        for position in 0..self.entries.len() as u32 {
+            let entry = self.entry(position)?;
+            if entry.id() != WAITS {
+                let frame = self.frame(Base::Entry(position), entry.attributes().kind(), 0, entry.id(), None);
+                self.resolve_from(frame, total, pace, progress, visit).await?;
             }
         }
         // Whatever still waits for its base has it in the repository, or nowhere.
         let mut at = 0;
         while let Some(&(id, delta)) = self.by_id.get(at) {
             at += 1;
-            if self.ids.get(delta as usize).is_none_or(Option::is_some) {
-                continue;
-            }
-            if self.kinds.contains_key(&id) {
-                return Err(Error::Malformed(format!("delta base {id} could not be resolved")));
-            }
-            if !self.repository.contains(&id) {
+            if self.entry(delta)?.id() != WAITS || !self.repository.contains(&id) {
                 continue;
             }
             let object = self.repository.object(&id)?;
             let base = Base::Repository(self.thin_bases.len() as u32);
             self.thin_bases.push(id);
             let frame = self.frame(base, object.kind, 0, id, Some(object.data.to_vec()));
-            self.resolve_from(frame, total, progress).await?;
+            self.resolve_from(frame, total, pace, progress, visit).await?;
         }
-        match self.ids.iter().position(Option::is_none) {
+        match self.entries.iter().position(|entry| entry.id() == WAITS) {
             None => Ok(()),
-            Some(position) => Err(match self.entry(position as u32)?.encoding {
-                Encoding::DeltaById(id) => {
-                    Error::Malformed(format!("pack has a delta against {id}, which is missing"))
-                }
-                _ => Error::Malformed("pack has a delta whose base is missing".into()),
-            }),
+            Some(position) => {
+                let named = self.by_id.iter().find(|(_, delta)| *delta as usize == position);
+                Err(Error::Malformed(match named {
+                    Some((id, _)) => format!("pack has a delta against {id}, which is missing"),
+                    None => "pack has a delta whose base is missing".into(),
+                }))
+            }
         }
     }
 
@@ -262,7 +313,9 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
         &mut self,
         frame: Frame,
         total: u64,
-        progress: &mut dyn FnMut(ReceiveStage, u64, u64),
+        pace: &Pace,
+        progress: &mut dyn FnMut(u64, u64),
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let mut stack = vec![frame];
         let mut kept =
@@ -276,7 +329,8 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
                 kept -= stack.pop().and_then(|frame| frame.data).map_or(0, |data| data.len() as u64);
                 continue;
             };
-            if self.ids.get(position as usize).is_none_or(Option::is_some) {
+            let entry = self.entry(position)?;
+            if entry.id() != WAITS {
                 continue;
             }
             let (base, kind, depth) = (frame.base, frame.kind, frame.depth + 1);
@@ -292,19 +346,18 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
                     data
                 }
             };
-            let entry = self.entry(position)?;
-            let instructions = self.scanner.inflate(&entry)?;
+            let instructions = self.inflate(&entry)?;
             let result = delta::apply(&data, &instructions, self.limits.object_size)?;
             self.charge(result.len())?;
-            let id = self.found(kind, &result)?;
-            if let Some(slot) = self.ids.get_mut(position as usize) {
-                *slot = Some(id);
+            let id = found(kind, &result, visit)?;
+            if let Some(slot) = self.entries.get_mut(position as usize) {
+                *slot = Record::new(&id, entry.offset(), entry.length(), Attributes::new(kind, None));
             }
             if let Some(slot) = self.bases.get_mut(position as usize) {
-                *slot = base;
+                *slot = base.pack();
             }
             self.deltas_done += 1;
-            progress(ReceiveStage::Resolving, u64::from(self.deltas_done), total);
+            progress(u64::from(self.deltas_done), total);
             let cost = (instructions.len() + result.len()) as u64 + 500;
             // A base that has no more deltas goes at once: a plain chain keeps two objects.
             if frame.by_position.is_empty() && frame.by_id.is_empty() {
@@ -324,7 +377,7 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
                     kept -= older.data.take().map_or(0, |data| data.len() as u64);
                 }
             }
-            self.pace.spend(cost).await;
+            pace.spend(cost).await;
         }
         Ok(())
     }
@@ -336,7 +389,7 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
                 let end = self.by_position.partition_point(|(base, _)| *base <= position);
                 start..end
             }
-            _ => 0..0,
+            Base::Repository(_) => 0..0,
         };
         let start = self.by_id.partition_point(|(base, _)| *base < id);
         let end = self.by_id.partition_point(|(base, _)| *base <= id);
@@ -345,38 +398,41 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
 
     /// Makes the object of a base again that was not kept.
     fn rebuild(&mut self, base: Base) -> Result<Vec<u8>, Error> {
-        let mut chain = Vec::new();
-        let mut at = base;
+        let missing = || Error::Malformed("delta base is missing".into());
+        let mut deltas: Vec<u32> = Vec::new();
+        let mut at = Some(base);
         let mut data = loop {
-            match at {
+            match at.ok_or_else(missing)? {
                 Base::Repository(position) => {
-                    let id = self.thin_bases.get(position as usize).copied();
-                    let id = id.ok_or_else(|| Error::Malformed("delta base is missing".into()))?;
+                    let id = self.thin_bases.get(position as usize).copied().ok_or_else(missing)?;
                     break self.repository.object(&id)?.data.to_vec();
                 }
-                Base::Entry(position) => {
-                    let entry = self.entry(position)?;
-                    match self.bases.get(position as usize) {
-                        Some(Base::None) | None => break self.scanner.inflate(&entry)?,
-                        Some(below) => {
-                            chain.push(entry);
-                            at = *below;
-                        }
+                Base::Entry(position) => match self.bases.get(position as usize).copied().map(Base::unpack) {
+                    Some(None) | None => break self.inflate(&self.entry(position)?)?,
+                    Some(below) => {
+                        deltas.push(position);
+                        at = below;
                     }
-                }
-                Base::None => return Err(Error::Malformed("delta base is missing".into())),
+                },
             }
         };
-        while let Some(entry) = chain.pop() {
-            let instructions = self.scanner.inflate(&entry)?;
+        while let Some(position) = deltas.pop() {
+            let instructions = self.inflate(&self.entry(position)?)?;
             data = delta::apply(&data, &instructions, self.limits.object_size)?;
             self.charge(data.len())?;
         }
         Ok(data)
     }
 
-    fn entry(&self, position: u32) -> Result<Entry, Error> {
-        let entry = self.scanner.entries.get(position as usize).copied();
+    /// What an entry inflates to.
+    fn inflate(&self, entry: &Record) -> Result<Vec<u8>, Error> {
+        let bytes = self.storage.read(entry.offset(), entry.length() as usize)?;
+        let header = EntryHeader::parse(&bytes)?;
+        header.inflate(&bytes, self.limits.object_size).map(|(data, _)| data)
+    }
+
+    fn entry(&self, position: u32) -> Result<Record, Error> {
+        let entry = self.entries.get(position as usize).copied();
         entry.ok_or_else(|| Error::Malformed("pack entry is missing".into()))
     }
 
@@ -388,15 +444,12 @@ impl<V: FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error>> Reader<'_, V> {
         }
         Ok(())
     }
+}
 
-    fn found(&mut self, kind: Kind, data: &[u8]) -> Result<ObjectId, Error> {
-        let id = hash(kind, data)?;
-        if self.kinds.insert(id, kind).is_some() {
-            return Err(Error::Malformed(format!("pack has object {id} twice")));
-        }
-        (self.visit)(&id, kind, data)?;
-        Ok(id)
-    }
+fn found(kind: Kind, data: &[u8], visit: Visit<'_>) -> Result<ObjectId, Error> {
+    let id = hash(kind, data)?;
+    visit(&id, kind, data)?;
+    Ok(id)
 }
 
 #[cfg(test)]
@@ -404,6 +457,7 @@ mod tests {
     use super::*;
     use crate::{
         FormatOptions, Store,
+        extent_writer::ExtentWriter,
         pack::{
             complete,
             test_pack::{TestPack, append, blob_id},
@@ -434,16 +488,25 @@ mod tests {
         repository: &Repository,
         limits: &PackLimits,
     ) -> Result<(ReceivedPack, BTreeSet<Vec<u8>>), Error> {
-        let mut contents = BTreeSet::new();
-        let received =
-            read_pack(pack.into(), repository, limits, &Pace::unpaced(), &mut |_, _, _| {}, |id, _, data| {
+        let on_device = ExtentWriter::new(repository.core()).map(PackStorage::Device)?;
+        let [(received, contents), (_, same)] = [PackStorage::Memory(Vec::new()), on_device].map(|storage| {
+            let mut contents = BTreeSet::new();
+            let mut visit = |id: &ObjectId, _: Kind, data: &[u8]| {
                 assert_eq!(*id, blob_id(data));
                 contents.insert(data.to_vec());
                 Ok(())
-            })
-            .now_or_never()
-            .unwrap()?;
-        Ok((received, contents))
+            };
+            let received = async {
+                let (mut reader, pace) = (PackReader::new(repository, limits, storage), Pace::unpaced());
+                for piece in pack.chunks(1000) {
+                    reader.feed(piece, &pace, &mut visit).await?;
+                }
+                reader.resolve(&pace, &mut |_, _| {}, &mut visit).await
+            };
+            (received.now_or_never().unwrap(), contents)
+        });
+        assert!(contents == same, "in memory and on the device it is the same");
+        Ok((received?, contents))
     }
 
     fn read(pack: Vec<u8>) -> Result<BTreeSet<Vec<u8>>, Error> {
@@ -514,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_pack_and_its_index_are_what_git_makes() {
+    fn a_completed_pack_and_its_records_are_what_git_makes() {
         let repository = repository();
         let base = insert(&repository, &b"line\n".repeat(100));
         let mut pack = TestPack::default();
@@ -522,20 +585,36 @@ mod tests {
         pack.delta(first, &append(b"first", b" second"));
         pack.delta_by_id(base, &append(&b"line\n".repeat(100), b"last line\n"));
         let (received, _) = read_with(pack.finish(), &repository, &PackLimits::default()).unwrap();
-        let (pack, index) =
+        let ReceivedPack { storage, records, .. } =
             complete(received, &repository, &Pace::unpaced()).now_or_never().unwrap().unwrap();
+        let PackStorage::Memory(pack) = storage else { panic!("it was kept in memory") };
         let directory = std::env::temp_dir().join(format!("kalends-index-pack-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("test.pack"), &pack).unwrap();
-        let output = Command::new("git")
-            .current_dir(&directory)
-            .args(["index-pack", "--strict", "test.pack"])
-            .output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let theirs = fs::read(directory.join("test.idx")).unwrap();
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").current_dir(&directory).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        git(&["index-pack", "--strict", "test.pack"]);
+        // Lines of id, kind, size, size in the pack and offset.
+        let theirs: BTreeSet<String> = git(&["verify-pack", "-v", "test.idx"])
+            .lines()
+            .filter(|line| line.split(' ').next().is_some_and(|id| id.len() == 40))
+            .map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                format!("{} {} {} {}", fields[0], fields[1], fields[3], fields[4])
+            })
+            .collect();
         fs::remove_dir_all(&directory).unwrap();
-        assert!(theirs == index[..]);
+        let ours: BTreeSet<String> = records
+            .iter()
+            .map(|record| {
+                let kind = record.attributes().kind();
+                format!("{} {kind} {} {}", record.id(), record.length(), record.offset())
+            })
+            .collect();
+        assert_eq!(ours, theirs);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use crate::{
     EncodedEntry, Error, Objects, Repository,
-    objects::entry::encode_whole,
+    objects::{
+        entry::encode_whole,
+        id_table::IdTable,
+        pack::{AdoptedPack, TRAILER},
+    },
     pack::{encode_index, pack_index::IndexEntry},
 };
 use flate2::Crc;
@@ -10,7 +14,7 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 use gix_pack::data::entry::Header;
 use sha1::{Digest, Sha1};
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashSet, rc::Rc};
 
 /// What the receiver of a pack understands and has.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,8 @@ pub(crate) struct PackStatistics {
     pub(crate) reused: u32,
     /// Of them, deltas.
     pub(crate) reused_deltas: u32,
+    /// Objects beside these that came with a whole pack.
+    pub(crate) copied: u32,
 }
 
 fn whole(kind: Kind) -> Header {
@@ -51,12 +57,15 @@ fn encode_header(header: Header, size: u64) -> Vec<u8> {
 
 /// Writes one pack of known objects, in steps.
 ///
-/// Memory: about 60 bytes an object for where it was written, and one entry at a time.
+/// Memory: 8 bytes an object for where it was written, and one entry at a time.
 pub(crate) struct PackEncoder<'a> {
     repository: &'a Repository,
     options: &'a PackOptions,
-    /// Where an object was written; 0 while it was not.
-    offsets: HashMap<ObjectId, u64>,
+    objects: &'a IdTable,
+    /// A pack all of whose objects come first, as they are, and none of which is among the others.
+    copied: Option<Rc<AdoptedPack>>,
+    /// Where each object was written; 0 while it was not.
+    offsets: Vec<u64>,
     offset: u64,
     hasher: Sha1,
     statistics: PackStatistics,
@@ -64,12 +73,24 @@ pub(crate) struct PackEncoder<'a> {
     index: Option<Vec<IndexEntry>>,
 }
 
+/// What the receiver can take as the base of a delta.
+enum BaseOf {
+    /// An entry at this offset.
+    Offset(u64),
+    /// An object that it has, or gets before.
+    Id,
+    /// An object of this number that is still to be written.
+    ToWrite(u32),
+    /// Nothing.
+    None,
+}
+
 impl<'a> PackEncoder<'a> {
-    /// A pack of these objects, each named once.
+    /// A pack of these objects.
     pub(crate) fn new(
         repository: &'a Repository,
         options: &'a PackOptions,
-        objects: &[ObjectId],
+        objects: &'a IdTable,
     ) -> Result<Self, Error> {
         if u32::try_from(objects.len()).is_err() {
             return Err(Error::Limit("objects in a pack".into()));
@@ -77,7 +98,9 @@ impl<'a> PackEncoder<'a> {
         Ok(Self {
             repository,
             options,
-            offsets: objects.iter().map(|id| (*id, 0)).collect(),
+            objects,
+            copied: None,
+            offsets: vec![0; objects.len()],
             offset: 0,
             hasher: Sha1::new(),
             statistics: PackStatistics::default(),
@@ -91,12 +114,14 @@ impl<'a> PackEncoder<'a> {
         self
     }
 
-    fn note(&mut self, id: &ObjectId, entry: &[&[u8]]) {
-        self.offsets.insert(*id, self.offset);
-        if let Some(index) = &mut self.index {
+    fn note(&mut self, number: u32, entry: &[&[u8]]) {
+        if let Some(offset) = self.offsets.get_mut(number as usize) {
+            *offset = self.offset;
+        }
+        if let (Some(index), Some(id)) = (&mut self.index, self.objects.id(number)) {
             let mut crc = Crc::new();
             entry.iter().for_each(|part| crc.update(part));
-            index.push(IndexEntry { id: *id, offset: self.offset, crc32: crc.sum() });
+            index.push(IndexEntry { id, offset: self.offset, crc32: crc.sum() });
         }
     }
 
@@ -108,47 +133,85 @@ impl<'a> PackEncoder<'a> {
 
     /// Appends the header of the pack.
     pub(crate) fn begin(&mut self, out: &mut Vec<u8>) {
-        let count = self.offsets.len() as u32;
+        self.begin_with(self.offsets.len() as u32, out);
+    }
+
+    fn begin_with(&mut self, count: u32, out: &mut Vec<u8>) {
         self.emit(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count), out);
     }
 
-    /// Appends an object, after the bases that it needs; nothing when it was written before.
-    pub(crate) fn write(&mut self, id: &ObjectId, out: &mut Vec<u8>) -> Result<(), Error> {
-        let mut chain = vec![*id];
-        while let Some(id) = chain.last().copied() {
-            if self.offsets.get(&id).is_none_or(|offset| *offset != 0) {
+    /// Appends the header of a pack that begins with all objects of another, which [`copy_from`] appends.
+    ///
+    /// [`copy_from`]: Self::copy_from
+    pub(crate) fn begin_copying(&mut self, pack: &Rc<AdoptedPack>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let copied = u32::try_from(pack.len()?).ok();
+        let count = copied.and_then(|copied| copied.checked_add(self.offsets.len() as u32));
+        self.begin_with(count.ok_or_else(|| Error::Limit("objects in a pack".into()))?, out);
+        self.statistics.copied = copied.unwrap_or_default();
+        self.copied = Some(pack.clone());
+        Ok(())
+    }
+
+    /// Appends the next bytes of the pack that is copied, about `length`; false after the last.
+    pub(crate) fn copy_from(&mut self, length: u64, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let Some(pack) = &self.copied else { return Ok(false) };
+        let rest = pack.pack_length().saturating_sub(TRAILER).saturating_sub(self.offset);
+        if rest == 0 {
+            return Ok(false);
+        }
+        let part = pack.read(self.offset, rest.min(length))?;
+        self.emit(&part, out);
+        Ok(true)
+    }
+
+    /// How a delta against an object can be written.
+    fn base(&self, base: &ObjectId) -> Result<BaseOf, Error> {
+        if let Some(number) = self.objects.get(base) {
+            return Ok(match self.offsets.get(number as usize) {
+                Some(0) | None => BaseOf::ToWrite(number),
+                Some(offset) if self.options.offset_deltas => BaseOf::Offset(*offset),
+                Some(_) => BaseOf::Id,
+            });
+        }
+        if let Some(position) = self.copied.as_ref().map(|pack| pack.find(base)).transpose()?.flatten() {
+            return Ok(BaseOf::Offset(position.offset()));
+        }
+        Ok(if self.options.known.contains(base) { BaseOf::Id } else { BaseOf::None })
+    }
+
+    /// Appends the object of a number, after the bases that it needs; nothing when it was written before.
+    pub(crate) fn write(&mut self, number: u32, out: &mut Vec<u8>) -> Result<(), Error> {
+        let mut chain = vec![number];
+        while let Some(number) = chain.last().copied() {
+            let Some(id) = self.objects.id(number) else { return Ok(()) };
+            if self.offsets.get(number as usize).is_none_or(|offset| *offset != 0) {
                 chain.pop();
                 continue;
             }
             let entry = self.repository.encoded(&id)?;
-            match entry.delta_base {
-                None => self.copy(&id, whole(entry.kind), &entry, out),
-                Some(base) => match self.offsets.get(&base) {
-                    // Stored copies of two objects may be deltas of each other: one goes whole.
-                    Some(0) if chain.contains(&base) => self.encode(&id, out)?,
-                    Some(0) => {
-                        chain.push(base);
-                        continue;
-                    }
-                    Some(offset) if self.options.offset_deltas => {
-                        let base_distance = self.offset - offset;
-                        self.copy(&id, Header::OfsDelta { base_distance }, &entry, out);
-                    }
-                    Some(_) => self.copy(&id, Header::RefDelta { base_id: base }, &entry, out),
-                    None if self.options.known.contains(&base) => {
-                        self.copy(&id, Header::RefDelta { base_id: base }, &entry, out);
-                    }
-                    None => self.encode(&id, out)?,
-                },
+            match entry.delta_base.map(|base| Ok::<_, Error>((base, self.base(&base)?))).transpose()? {
+                None => self.copy(number, whole(entry.kind), &entry, out),
+                // Stored copies of two objects may be deltas of each other: one goes whole.
+                Some((_, BaseOf::ToWrite(base))) if chain.contains(&base) => self.encode(number, &id, out)?,
+                Some((_, BaseOf::ToWrite(base))) => {
+                    chain.push(base);
+                    continue;
+                }
+                Some((_, BaseOf::Offset(offset))) => {
+                    let base_distance = self.offset - offset;
+                    self.copy(number, Header::OfsDelta { base_distance }, &entry, out);
+                }
+                Some((base_id, BaseOf::Id)) => self.copy(number, Header::RefDelta { base_id }, &entry, out),
+                Some((_, BaseOf::None)) => self.encode(number, &id, out)?,
             }
             chain.pop();
         }
         Ok(())
     }
 
-    fn copy(&mut self, id: &ObjectId, header: Header, entry: &EncodedEntry, out: &mut Vec<u8>) {
+    fn copy(&mut self, number: u32, header: Header, entry: &EncodedEntry, out: &mut Vec<u8>) {
         let start = encode_header(header, entry.inflated_size);
-        self.note(id, &[&start, &entry.zlib]);
+        self.note(number, &[&start, &entry.zlib]);
         self.emit(&start, out);
         self.emit(&entry.zlib, out);
         self.statistics.total += 1;
@@ -160,10 +223,10 @@ impl<'a> PackEncoder<'a> {
     }
 
     /// Appends an object whole whose stored form the receiver cannot use.
-    fn encode(&mut self, id: &ObjectId, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn encode(&mut self, number: u32, id: &ObjectId, out: &mut Vec<u8>) -> Result<(), Error> {
         let object = self.repository.object(id)?;
         let entry = encode_whole(object.kind, &object.data);
-        self.note(id, &[&entry]);
+        self.note(number, &[&entry]);
         self.emit(&entry, out);
         self.statistics.total += 1;
         Ok(())

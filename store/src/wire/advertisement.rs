@@ -77,7 +77,7 @@ pub fn advertise(repository: &Repository, service: GitService, protocol: Protoco
 
 /// The object behind an annotated tag.
 pub(crate) fn peeled(repository: &Repository, id: &ObjectId) -> Result<Option<ObjectId>, Error> {
-    if repository.header(id)?.kind != Kind::Tag {
+    if repository.kind(id)? != Kind::Tag {
         return Ok(None);
     }
     peel(repository, id).map(|(target, _)| Some(target))

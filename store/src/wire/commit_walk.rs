@@ -1,14 +1,11 @@
 //! Walking history: commits by date, as git does without a commit graph.
 
-use crate::{Error, Objects, Repository, pack::Pace};
+use crate::{Error, Objects, Repository, objects::id_table::IdTable, pack::Pace};
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind, commit::ref_iter::Token};
-use std::{
-    collections::{BinaryHeap, HashMap, HashSet},
-    rc::Rc,
-};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
-/// The most commits that one walk looks at: about 200 bytes of memory each.
+/// The most commits that one walk looks at: about 80 bytes of memory each.
 const MAX_COMMITS: usize = 5_000_000;
 
 /// What a walk needs of a commit.
@@ -67,12 +64,59 @@ const RIGHT: u8 = 2;
 /// Reached from both sides: of no further interest.
 const STALE: u8 = 4;
 
-#[derive(Default)]
-struct Mark {
+/// What is known of a commit; its id is in the table.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Seconds since 1970, of the committer.
+    time: i64,
+    tree: ObjectId,
+    /// Where its parents are in the list of all parents.
+    parents: u32,
+    parent_count: u16,
     flags: u8,
     /// The flags that its parents have got.
     passed_on: u8,
     queued: bool,
+    read: bool,
+}
+
+const UNKNOWN: Known = Known {
+    time: 0,
+    tree: ObjectId::null(gix_hash::Kind::Sha1),
+    parents: 0,
+    parent_count: 0,
+    flags: 0,
+    passed_on: 0,
+    queued: false,
+    read: false,
+};
+
+/// Commits and their parents, by numbers.
+#[derive(Default)]
+struct History {
+    ids: IdTable,
+    commits: Vec<Known>,
+    parents: Vec<u32>,
+}
+
+impl History {
+    fn number(&mut self, id: &ObjectId) -> u32 {
+        let (number, new) = self.ids.insert(id);
+        if new {
+            self.commits.push(UNKNOWN);
+        }
+        number
+    }
+
+    fn known(&self, number: u32) -> &Known {
+        self.commits.get(number as usize).unwrap_or(&UNKNOWN)
+    }
+
+    fn parents(&self, number: u32) -> &[u32] {
+        let known = self.known(number);
+        let start = known.parents as usize;
+        self.parents.get(start..start + usize::from(known.parent_count)).unwrap_or_default()
+    }
 }
 
 /// Paints history from two sides, newest commits first.
@@ -80,81 +124,137 @@ struct Painter<'a> {
     objects: &'a dyn Objects,
     /// Commits whose parents are not followed.
     grafts: &'a HashSet<ObjectId>,
-    marks: HashMap<ObjectId, Mark>,
-    queue: BinaryHeap<(i64, ObjectId)>,
-    commits: HashMap<ObjectId, Rc<Commit>>,
+    history: History,
+    queue: BinaryHeap<(i64, u32)>,
     /// Queued commits that only the left side has reached.
     live: usize,
 }
 
 impl<'a> Painter<'a> {
     fn new(objects: &'a dyn Objects, grafts: &'a HashSet<ObjectId>) -> Self {
-        Self {
-            objects,
-            grafts,
-            marks: HashMap::new(),
-            queue: BinaryHeap::new(),
-            commits: HashMap::new(),
-            live: 0,
-        }
+        Self { objects, grafts, history: History::default(), queue: BinaryHeap::new(), live: 0 }
     }
 
-    fn paint(&mut self, id: ObjectId, flags: u8) -> Result<(), Error> {
-        let mark = self.marks.entry(id).or_default();
-        let was_live = mark.queued && mark.flags == LEFT;
-        if mark.flags | flags == mark.flags {
+    /// Paints a commit, and gives its number.
+    fn paint_id(&mut self, id: &ObjectId, flags: u8) -> Result<u32, Error> {
+        let number = self.history.number(id);
+        self.paint(number, flags).map(|()| number)
+    }
+
+    fn paint(&mut self, number: u32, flags: u8) -> Result<(), Error> {
+        let before = *self.history.known(number);
+        if before.flags | flags == before.flags {
             return Ok(());
         }
-        mark.flags |= flags;
-        if mark.flags & LEFT != 0 && mark.flags & RIGHT != 0 {
-            mark.flags |= STALE;
+        if !before.read {
+            self.read(number)?;
         }
-        let is_live = mark.flags == LEFT;
-        if !mark.queued {
-            mark.queued = true;
-            let time = match self.commits.get(&id) {
-                Some(commit) => commit.time,
-                None => {
-                    let mut commit = Commit::read(self.objects, &id)?;
-                    if self.grafts.contains(&id) {
-                        commit.parents.clear();
-                    }
-                    let time = commit.time;
-                    self.commits.insert(id, Rc::new(commit));
-                    time
-                }
-            };
-            self.queue.push((time, id));
+        let Some(known) = self.history.commits.get_mut(number as usize) else { return Ok(()) };
+        known.flags |= flags;
+        if known.flags & LEFT != 0 && known.flags & RIGHT != 0 {
+            known.flags |= STALE;
         }
-        match (was_live, is_live) {
+        if !known.queued {
+            known.queued = true;
+            self.queue.push((known.time, number));
+        }
+        match (before.queued && before.flags == LEFT, known.flags == LEFT) {
             (false, true) => self.live += 1,
             (true, false) => self.live -= 1,
             _ => {}
         }
-        if self.marks.len() > MAX_COMMITS {
+        if self.history.commits.len() > MAX_COMMITS {
             return Err(Error::Limit(format!("a walk over more than {MAX_COMMITS} commits")));
         }
         Ok(())
     }
 
-    /// Takes the newest commit and paints its parents as itself.
-    fn step(&mut self) -> Result<Option<(Rc<Commit>, u8)>, Error> {
-        let Some((_, id)) = self.queue.pop() else { return Ok(None) };
-        let Some(mark) = self.marks.get_mut(&id) else { return Ok(None) };
-        mark.queued = false;
-        if mark.flags == LEFT {
+    fn read(&mut self, number: u32) -> Result<(), Error> {
+        let Some(id) = self.history.ids.id(number) else { return Ok(()) };
+        let commit = Commit::read(self.objects, &id)?;
+        let parents = if self.grafts.contains(&id) { &[][..] } else { &commit.parents };
+        let start = self.history.parents.len() as u32;
+        let parent_count =
+            u16::try_from(parents.len()).map_err(|_| Error::Limit(format!("the parents of commit {id}")))?;
+        for parent in parents {
+            let parent = self.history.number(parent);
+            self.history.parents.push(parent);
+        }
+        if let Some(known) = self.history.commits.get_mut(number as usize) {
+            let Commit { time, tree, .. } = commit;
+            *known = Known { time, tree, parents: start, parent_count, read: true, ..*known };
+        }
+        Ok(())
+    }
+
+    /// Takes the newest commit and paints its parents as itself. Gives its number and its flags.
+    fn step(&mut self) -> Result<Option<(u32, u8)>, Error> {
+        let Some((_, number)) = self.queue.pop() else { return Ok(None) };
+        let Some(known) = self.history.commits.get_mut(number as usize) else { return Ok(None) };
+        known.queued = false;
+        let flags = known.flags;
+        if flags == LEFT {
             self.live -= 1;
         }
-        let flags = mark.flags;
-        let new = mark.flags & !mark.passed_on;
-        mark.passed_on = mark.flags;
-        let Some(commit) = self.commits.get(&id).cloned() else { return Ok(None) };
+        let new = flags & !known.passed_on;
+        known.passed_on = flags;
         if new != 0 {
-            for parent in &commit.parents {
-                self.paint(*parent, flags & (LEFT | RIGHT))?;
+            for at in 0..self.history.parents(number).len() {
+                if let Some(parent) = self.history.parents(number).get(at).copied() {
+                    self.paint(parent, flags & (LEFT | RIGHT))?;
+                }
             }
         }
-        Ok(Some((commit, flags)))
+        Ok(Some((number, flags)))
+    }
+}
+
+/// The commits that a walk has found.
+pub(crate) struct Found {
+    history: History,
+    order: Vec<u32>,
+    /// Whether what was wanted reaches all that was had.
+    pub(crate) reaches_all: bool,
+}
+
+/// A parent of a commit that was found.
+pub(crate) struct Parent {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Its id.
+    pub(crate) id: ObjectId,
+    /// Whether it was found too.
+    pub(crate) found: bool,
+}
+
+impl Found {
+    /// Numbers of the commits, newest first; those of all commits of the walk are below [`bound`](Self::bound).
+    pub(crate) fn numbers(&self) -> &[u32] {
+        &self.order
+    }
+
+    /// A number that no commit has, nor any above.
+    pub(crate) fn bound(&self) -> usize {
+        self.history.commits.len()
+    }
+
+    /// The id of a commit.
+    pub(crate) fn id(&self, number: u32) -> Option<ObjectId> {
+        self.history.ids.id(number)
+    }
+
+    /// The tree of a commit that was found.
+    pub(crate) fn tree(&self, number: u32) -> ObjectId {
+        self.history.known(number).tree
+    }
+
+    /// The parents of a commit, but for those that are left out.
+    pub(crate) fn parents(&self, number: u32) -> impl Iterator<Item = Parent> {
+        self.history.parents(number).iter().filter_map(|number| {
+            let known = self.history.known(*number);
+            let id = self.history.ids.id(*number)?;
+            Some(Parent { number: *number, id, found: known.read && known.flags == LEFT })
+        })
     }
 }
 
@@ -166,29 +266,32 @@ pub(crate) async fn commits_between(
     grafts: &HashSet<ObjectId>,
     pace: &Pace,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Rc<Commit>>, Error> {
+) -> Result<Found, Error> {
     let mut painter = Painter::new(repository, grafts);
     for id in wanted {
-        painter.paint(*id, LEFT)?;
+        painter.paint_id(id, LEFT)?;
     }
+    let mut ends = Vec::with_capacity(had.len());
     for id in had {
-        painter.paint(*id, RIGHT)?;
+        ends.push(painter.paint_id(id, RIGHT)?);
         pace.spend(1000).await;
     }
     let mut order = Vec::new();
     let mut oldest = i64::MAX;
     // Commits of the other side that claim to be newer than what we found may still reach it.
     while painter.live > 0 || painter.queue.peek().is_some_and(|(time, _)| *time >= oldest) {
-        let Some((commit, flags)) = painter.step()? else { break };
+        let Some((number, flags)) = painter.step()? else { break };
         if flags == LEFT {
-            oldest = oldest.min(commit.time);
-            order.push(commit);
+            oldest = oldest.min(painter.history.known(number).time);
+            order.push(number);
             progress(order.len() as u64);
         }
         pace.spend(1000).await;
     }
-    order.retain(|commit| painter.marks.get(&commit.id).is_some_and(|mark| mark.flags == LEFT));
-    Ok(order)
+    let history = painter.history;
+    order.retain(|number| history.known(*number).flags == LEFT);
+    let reaches_all = ends.iter().all(|number| history.known(*number).flags & LEFT != 0);
+    Ok(Found { history, order, reaches_all })
 }
 
 /// Whether `ancestor` is reachable from `descendant`.
@@ -203,18 +306,15 @@ pub(crate) async fn is_ancestor(
     }
     let grafts = HashSet::new();
     let mut painter = Painter::new(objects, &grafts);
-    painter.paint(*descendant, LEFT)?;
-    painter.paint(*ancestor, RIGHT)?;
-    while painter.live > 0 {
-        if painter.marks.get(ancestor).is_some_and(|mark| mark.flags & LEFT != 0) {
-            return Ok(true);
-        }
+    painter.paint_id(descendant, LEFT)?;
+    let ancestor = painter.paint_id(ancestor, RIGHT)?;
+    while painter.live > 0 && painter.history.known(ancestor).flags & LEFT == 0 {
         if painter.step()?.is_none() {
             break;
         }
         pace.spend(1000).await;
     }
-    Ok(painter.marks.get(ancestor).is_some_and(|mark| mark.flags & LEFT != 0))
+    Ok(painter.history.known(ancestor).flags & LEFT != 0)
 }
 
 /// Whether each of `wanted` reaches one of `had`: then the peer need not name more of what it has.
@@ -232,7 +332,7 @@ pub(crate) async fn all_reach(
     // Depth first, each commit once for all of `wanted`: whether it reaches one of `had`.
     let mut reaches: HashMap<ObjectId, bool> = had.iter().map(|id| (*id, true)).collect();
     for want in wanted {
-        if repository.header(want)?.kind != Kind::Commit {
+        if repository.kind(want)? != Kind::Commit {
             continue;
         }
         let mut path: Vec<(ObjectId, Vec<ObjectId>)> = vec![(*want, vec![*want])];
@@ -273,6 +373,7 @@ mod tests {
     use gix_object::tree::EntryKind;
     use kalends_block_backend::MemoryDevice;
     use proptest::prelude::*;
+    use std::rc::Rc;
 
     /// Commits with these parents (by position) and dates.
     fn history(commits: &[(Vec<usize>, i64)]) -> (Repository, Vec<ObjectId>) {
@@ -349,13 +450,18 @@ mod tests {
             let (wants, haves) = ([ids[want]], [ids[have]]);
             let mut progress = |_| {};
             let walk = commits_between(&repository, &wants, &haves, &grafts, &pace, &mut progress);
-            let found: HashSet<_> = walk.now_or_never().unwrap().unwrap().iter().map(|c| c.id).collect();
+            let walk = walk.now_or_never().unwrap().unwrap();
+            let found: HashSet<_> = walk.numbers().iter().map(|number| walk.id(*number).unwrap()).collect();
             let had = ancestors(&commits, have);
             let exact: HashSet<_> =
                 ancestors(&commits, want).difference(&had).map(|at| ids[*at]).collect();
             prop_assert!(found.is_superset(&exact));
+            if walk.reaches_all {
+                prop_assert!(ancestors(&commits, want).contains(&have));
+            }
             if true_clocks {
                 prop_assert_eq!(found, exact);
+                prop_assert_eq!(walk.reaches_all, ancestors(&commits, want).contains(&have));
             }
         }
     }

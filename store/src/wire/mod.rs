@@ -1,10 +1,11 @@
 //! The git wire protocol over smart HTTP: what stock `git clone`, `fetch` and `push` talk to
 //! (gitprotocol-http(5), gitprotocol-v2(5), gitprotocol-pack(5)).
 //!
-//! Requests come as whole bodies (a push's pack is indexed in memory); responses are streams that are made
-//! as they are read. Long work gives way to other requests every few milliseconds.
+//! Requests for a fetch come as whole bodies; the pack of a push is read, and written to the device, while it
+//! arrives. Responses are streams that are made as they are read. Long work gives way to other requests every few milliseconds.
 
 mod advertisement;
+mod closed_pack;
 mod commit_walk;
 mod enumeration;
 mod fetch_request;
@@ -25,7 +26,7 @@ pub use advertisement::advertise;
 pub use full_pack::{FullPack, write_full_pack};
 pub use output::Reply;
 pub use packed_refs::packed_refs;
-pub use receive_pack::{ReceiveOptions, receive_pack};
+pub use receive_pack::{ReceiveOptions, receive_pack, receive_pack_stream};
 pub use upload_pack::upload_pack;
 
 /// The two services of smart HTTP.

@@ -88,6 +88,30 @@ impl PushRequest {
     }
 }
 
+/// Where the commands end in a body of which the start is there; `None` when their end is not.
+///
+/// # Errors
+/// [`Error::Malformed`] when it does not consist of pkt-lines (gitprotocol-common(5)).
+pub(crate) fn commands_end(body: &[u8]) -> Result<Option<usize>, Error> {
+    let mut at = 0;
+    loop {
+        let Some(length) = body.get(at..at + 4) else { return Ok(None) };
+        let length = std::str::from_utf8(length).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        match length {
+            Some(0) => return Ok(Some(at + 4)),
+            Some(length @ 4..) => at += length,
+            // As the reader of lines has it.
+            _ => {
+                let line = PacketReader::new(body.get(at..).unwrap_or_default()).next_line();
+                return match line {
+                    Err(error) => Err(error),
+                    Ok(_) => Ok(Some(at + 4)),
+                };
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +131,11 @@ mod tests {
         body.extend_from_slice(b"PACK");
         let request = PushRequest::parse(&body).unwrap();
         assert_eq!(request.pack_at, length);
+        for (start, end) in
+            [(0, None), (5, None), (length - 1, None), (length, Some(length)), (length + 2, Some(length))]
+        {
+            assert_eq!(commands_end(&body[..start]).unwrap(), end, "{start}");
+        }
         assert!(request.atomic && request.report_status && !request.quiet);
         assert_eq!(request.band_size, BandSize::Large);
         let names: Vec<_> = request.commands.iter().map(|command| command.name.as_slice()).collect();

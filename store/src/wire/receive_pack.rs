@@ -1,27 +1,37 @@
 //! git-receive-pack: what `git push` talks to.
 
 use crate::{
-    Commit, Error, Objects, PackLimits, PushPolicy, PushedUpdate, ReferenceUpdate, Repository, Transaction,
-    pack::{LinkCheck, Pace, ReceiveStage, ReceivedPack, check_object, complete, read_pack},
+    Commit, Error, ObjectId, Objects, PackLimits, PushPolicy, PushedUpdate, ReferenceUpdate, Repository,
+    Transaction,
+    extent_writer::ExtentWriter,
+    format::pack_index::MAX_TIPS,
+    pack::{LinkCheck, PACK_HEADER, Pace, PackReader, PackStorage, check_object, complete},
+    transaction::SMALL_PACK,
     wire::{
         commit_walk::is_ancestor,
-        output::{Output, Reply},
+        output::Reply,
         pkt_line::{write_flush, write_text},
         progress::Meter,
-        push_request::{PushCommand, PushRequest},
+        push_request::{PushCommand, PushRequest, commands_end},
         reference_rules::{check_conflict, check_name},
         sideband::{BandSize, Sideband},
     },
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use gix_object::Kind;
 use std::{
     collections::{BTreeSet, HashMap},
+    pin::pin,
     rc::Rc,
 };
 
 /// A push of which more is kept in memory goes to the device as a pack, however few its objects.
 const UNPACK_BYTES: u64 = 4 << 20;
+/// Bytes that are taken at once from a pack that is in memory.
+const PIECE: usize = 64 << 10;
+/// Bytes of a pack that are passed over after it was refused.
+const MAX_DISCARDED: u64 = 4 << 30;
 
 /// How pushes are received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +41,13 @@ pub struct ReceiveOptions {
     /// A pack of fewer objects becomes single objects of the log, as with git's `receive.unpackLimit`;
     /// a larger one is kept as a pack.
     pub unpack_limit: u32,
+    /// Bytes of the list of references before the pack; they are held in memory.
+    pub commands: u64,
 }
 
 impl Default for ReceiveOptions {
     fn default() -> Self {
-        Self { limits: PackLimits::default(), unpack_limit: 100 }
+        Self { limits: PackLimits::default(), unpack_limit: 100, commands: 16 << 20 }
     }
 }
 
@@ -55,14 +67,215 @@ pub fn receive_pack(
 ) -> Result<Reply, Error> {
     let request = PushRequest::parse(&body)?;
     let pack = body.slice(request.pack_at..);
-    // The pack can be completed in place when nobody else holds the body.
-    drop(body);
     let repository = repository.clone();
     Ok(Reply::new(move |output| async move {
-        if !request.commands.is_empty() {
-            push(&repository, &request, pack, &*policy, &options, output).await;
+        if request.commands.is_empty() {
+            return;
         }
+        let mut arrival = Arrival::new(&repository, options);
+        let sideband = Sideband::new(output, request.band_size, !request.quiet);
+        let pace = Pace::default();
+        arrival.large = pack.len() >= SMALL_PACK;
+        for piece in pack.chunks(PIECE) {
+            arrival.take(piece, &pace).await;
+            sideband.keep_alive();
+        }
+        push(&repository, &request, arrival, &*policy, sideband, pace).await;
     }))
+}
+
+/// As [`receive_pack`], while the body arrives: a large pack is written to the device as it comes, and what
+/// is held of it in memory is within [`PackLimits`]. Resolves when the body has ended.
+///
+/// A pack that is refused is taken to its end all the same, since git reads no answer before; but for not more
+/// than 4 GiB. When this is dropped, or the body breaks off, nothing is left of the push.
+///
+/// # Errors
+/// The inner ones are those of [`receive_pack`], and [`Error::Limit`] when there is no end of what is refused;
+/// the outer ones those of `body`.
+pub async fn receive_pack_stream<E>(
+    repository: &Repository,
+    body: impl Stream<Item = Result<Bytes, E>>,
+    policy: Rc<dyn PushPolicy>,
+    options: ReceiveOptions,
+) -> Result<Result<Reply, Error>, E> {
+    let mut body = pin!(body);
+    let mut start = BytesMut::new();
+    let end = loop {
+        match commands_end(&start) {
+            Ok(Some(end)) => break end,
+            Ok(None) if start.len() as u64 > options.commands => {
+                return Ok(Err(Error::Limit(format!("commands of more than {} bytes", options.commands))));
+            }
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+        match body.next().await {
+            Some(bytes) => start.extend_from_slice(&bytes?),
+            None => break start.len(),
+        }
+    };
+    let request = match PushRequest::parse(start.get(..end).unwrap_or_default()) {
+        Ok(request) => request,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut small = start.split_off(end);
+    drop(start);
+    let mut ended = false;
+    while small.len() < SMALL_PACK && !ended {
+        match body.next().await {
+            Some(bytes) => small.extend_from_slice(&bytes?),
+            None => ended = true,
+        }
+    }
+    let pace = Pace::default();
+    let mut arrival = Arrival::new(repository, options);
+    arrival.large = !ended;
+    arrival.take(&small, &pace).await;
+    drop(small);
+    let mut discarded = 0;
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes?;
+        arrival.take(&bytes, &pace).await;
+        if let Some(error) = &arrival.failure {
+            discarded += bytes.len() as u64;
+            if discarded > MAX_DISCARDED {
+                return Ok(Err(error.clone()));
+            }
+        }
+    }
+    let repository = repository.clone();
+    Ok(Ok(Reply::new(move |output| async move {
+        if !request.commands.is_empty() {
+            let sideband = Sideband::new(output, request.band_size, !request.quiet);
+            push(&repository, &request, arrival, &*policy, sideband, pace).await;
+        }
+    })))
+}
+
+/// A pack on its way into a transaction.
+struct Arrival {
+    transaction: Transaction,
+    options: ReceiveOptions,
+    reader: Option<PackReader>,
+    links: LinkCheck,
+    /// Whether the pack is kept on the device.
+    large: bool,
+    /// The bytes of the objects so far, if they go into the log one by one.
+    unpacking: Option<u64>,
+    /// Why nothing more is taken.
+    failure: Option<Error>,
+}
+
+impl Arrival {
+    fn new(repository: &Repository, options: ReceiveOptions) -> Self {
+        Self {
+            transaction: repository.transaction(),
+            options,
+            reader: None,
+            links: LinkCheck::new(repository),
+            large: false,
+            unpacking: Some(0),
+            failure: None,
+        }
+    }
+
+    /// Takes the next bytes of the pack. After a failure they are passed over.
+    async fn take(&mut self, bytes: &[u8], pace: &Pace) {
+        if bytes.is_empty() || self.failure.is_some() {
+            return;
+        }
+        if let Err(error) = self.try_take(bytes, pace).await {
+            self.failure = Some(error);
+            // What was written of it is free at once.
+            self.reader = None;
+        }
+    }
+
+    async fn try_take(&mut self, bytes: &[u8], pace: &Pace) -> Result<(), Error> {
+        if self.reader.is_none() {
+            let repository = self.transaction.repository();
+            let storage = match self.large {
+                true => PackStorage::Device(ExtentWriter::new(repository.core())?),
+                false => PackStorage::Memory(Vec::new()),
+            };
+            self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
+        }
+        let Self { transaction, reader: Some(reader), links, unpacking, .. } = self else { return Ok(()) };
+        // The number of objects comes before the first of them.
+        let start = if reader.count() == 0 { PACK_HEADER.min(bytes.len()) } else { 0 };
+        let (start, rest) = bytes.split_at(start);
+        for part in [start, rest] {
+            let mut visit = visitor(transaction, links, unpacking);
+            reader.feed(part, pace, &mut visit).await?;
+            drop(visit);
+            if reader.count() > 0 {
+                links.expect(reader.count());
+                if self.large || reader.count() >= self.options.unpack_limit {
+                    *unpacking = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves deltas, checks all links, and completes what is going to be a pack.
+    async fn finish(
+        mut self,
+        sideband: &Sideband,
+        pace: &Pace,
+    ) -> Result<(Transaction, Option<LinkCheck>), Error> {
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
+        let Some(reader) = self.reader else { return Ok((self.transaction, None)) };
+        let count = u64::from(reader.count());
+        let mut meter = None;
+        let mut progress = |done, total| {
+            let meter = meter.get_or_insert_with(|| Meter::new(sideband, "Resolving deltas", Some(total)));
+            if !meter.update(done) {
+                sideband.keep_alive();
+            }
+        };
+        let mut visit = visitor(&mut self.transaction, &mut self.links, &mut self.unpacking);
+        let received = reader.resolve(pace, &mut progress, &mut visit).await?;
+        drop(visit);
+        let tips = self.links.finish(&received.records, MAX_TIPS, pace).await?;
+        if self.unpacking.is_none() {
+            meter.into_iter().for_each(Meter::done);
+            let mut meter = Meter::new(sideband, "Indexing objects", Some(count));
+            // What was completed with objects from elsewhere is no history of its own.
+            let tips = tips.filter(|_| received.thin_bases.is_empty()).unwrap_or_default();
+            if !received.records.is_empty() {
+                let received = complete(received, self.transaction.repository(), pace).await?;
+                self.transaction.adopt_received(received, &tips, pace).await?;
+            }
+            meter.update(count);
+            meter.done();
+        }
+        Ok((self.transaction, Some(self.links)))
+    }
+}
+
+/// Examines each object, and puts it into the transaction while `unpacking` counts bytes.
+fn visitor<'a>(
+    transaction: &'a mut Transaction,
+    links: &'a mut LinkCheck,
+    unpacking: &'a mut Option<u64>,
+) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
+    move |id, kind, data| {
+        check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
+        if let Some(bytes) = unpacking {
+            *bytes += data.len() as u64;
+            if *bytes > UNPACK_BYTES {
+                *unpacking = None;
+                *transaction = transaction.repository().clone().transaction();
+            } else {
+                transaction.insert(kind, data.to_vec())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A push under way.
@@ -78,15 +291,14 @@ struct Push<'a> {
 async fn push(
     repository: &Repository,
     request: &PushRequest,
-    pack: Bytes,
+    arrival: Arrival,
     policy: &dyn PushPolicy,
-    options: &ReceiveOptions,
-    output: Output,
+    sideband: Sideband,
+    pace: Pace,
 ) {
-    let sideband = Sideband::new(output, request.band_size, !request.quiet);
     let refused = vec![None; request.commands.len()];
-    let mut push = Push { repository, request, sideband, pace: Pace::default(), refused };
-    let unpacked = match push.unpack(pack, options).await {
+    let mut push = Push { repository, request, sideband, pace, refused };
+    let unpacked = match arrival.finish(&push.sideband, &push.pace).await {
         Ok((transaction, links)) => {
             push.update(transaction, links, policy).await;
             Ok(())
@@ -101,72 +313,6 @@ async fn push(
 }
 
 impl<'a> Push<'a> {
-    /// Reads the pack into a transaction.
-    async fn unpack(
-        &mut self,
-        pack: Bytes,
-        options: &ReceiveOptions,
-    ) -> Result<(Transaction, Option<LinkCheck<'a>>), Error> {
-        let mut transaction = self.repository.transaction();
-        if pack.is_empty() {
-            return Ok((transaction, None));
-        }
-        if pack.len() as u64 > options.limits.pack_size {
-            return Err(Error::Limit(format!("a pack of more than {} bytes", options.limits.pack_size)));
-        }
-        let count = pack.get(8..12).and_then(|count| count.try_into().ok()).map_or(0, u32::from_be_bytes);
-        let mut links = LinkCheck::new(self.repository, count);
-        let (mut unpack, mut unpacked) = (count < options.unpack_limit, 0);
-        let mut meters = [Some(Meter::new(&self.sideband, "Indexing objects", Some(u64::from(count)))), None];
-        let sideband = self.sideband.clone();
-        let received = read_pack(
-            pack,
-            self.repository,
-            &options.limits,
-            &self.pace,
-            &mut |stage, done, total| {
-                let slot = match stage {
-                    ReceiveStage::Indexing => 0,
-                    ReceiveStage::Resolving => 1,
-                };
-                let meter = meters[slot]
-                    .get_or_insert_with(|| Meter::new(&sideband, "Resolving deltas", Some(total)));
-                if !meter.update(done) {
-                    sideband.keep_alive();
-                }
-            },
-            |id, kind, data| {
-                check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
-                unpacked += data.len() as u64;
-                if unpack && unpacked > UNPACK_BYTES {
-                    unpack = false;
-                    transaction = self.repository.transaction();
-                }
-                if unpack {
-                    transaction.insert(kind, data.to_vec())?;
-                }
-                Ok(())
-            },
-        )
-        .await?;
-        links.finish(&received.kinds)?;
-        if count >= options.unpack_limit {
-            meters.into_iter().flatten().for_each(Meter::done);
-        }
-        if !unpack {
-            self.adopt(&mut transaction, received).await?;
-        }
-        Ok((transaction, Some(links)))
-    }
-
-    async fn adopt(&self, transaction: &mut Transaction, received: ReceivedPack) -> Result<(), Error> {
-        if received.entries.is_empty() {
-            return Ok(());
-        }
-        let (pack, index) = complete(received, self.repository, &self.pace).await?;
-        transaction.adopt_pack(pack, index)
-    }
-
     fn open_commands(&self) -> impl Iterator<Item = (usize, &'a PushCommand)> {
         let open: Vec<bool> = self.refused.iter().map(Option::is_none).collect();
         let commands = self.request.commands.iter().enumerate();
@@ -189,7 +335,7 @@ impl<'a> Push<'a> {
     async fn update(
         &mut self,
         mut transaction: Transaction,
-        links: Option<LinkCheck<'a>>,
+        links: Option<LinkCheck>,
         policy: &dyn PushPolicy,
     ) {
         self.check_names();
@@ -289,6 +435,7 @@ impl<'a> Push<'a> {
                 }
             }
             Some(new) => {
+                transaction.rely_on(&new);
                 let object = transaction.object(&new).map_err(|error| match error {
                     Error::NoObject(_) => "missing necessary objects".to_owned(),
                     error => failed(error),

@@ -16,7 +16,7 @@ const HEAVY: usize = 16;
 /// Sessions one after another on one device.
 const SESSIONS: usize = 5;
 
-fn operation(random: &mut Random, heavy: bool) -> Operation {
+pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
     let repository = random.below(3);
     let size = |random: &mut Random| match random.below(160) {
         _ if heavy => random.below(700_000),
@@ -51,8 +51,11 @@ fn operation(random: &mut Random, heavy: bool) -> Operation {
     }
 }
 
+/// Draws one thing to do; whether the device is to be filled.
+pub(crate) type Draw = fn(&mut Random, bool) -> Operation;
+
 /// Runs one seed; gives the first failure.
-fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
+pub(crate) fn run(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
     let mut random = Random(seed);
     let heavy = random.once_in(HEAVY);
     let capacity = if heavy { 8 } else { [8, 12, 24][random.below(3)] };
@@ -61,7 +64,7 @@ fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
     let mut session = Session::format(capacity, checkpoint_after(&mut random), random.next());
     for _ in 0..SESSIONS {
         for _ in 0..10 + random.below(40) {
-            session.run(&operation(&mut random, heavy));
+            session.run(&draw(&mut random, heavy));
         }
         counts.workloads += 1;
         counts.full += session.full();
@@ -112,7 +115,7 @@ fn long_workloads_survive_crashes_at_random_moments() {
         if counts.states() >= budget::states() {
             break;
         }
-        if let Err(error) = run(seed, &mut counts) {
+        if let Err(error) = run(seed, operation, &mut counts) {
             panic!(
                 "seed {seed}: {error}\nreplay: KALENDS_CRASH_SEED={seed} cargo test -p kalends-store --test crash long"
             );

@@ -9,8 +9,8 @@ use futures_executor::block_on;
 use futures_util::{FutureExt, future::join_all};
 use kalends_block_backend::{MemoryDevice, SimulatedDevice};
 use kalends_store::{
-    Commit, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, ReferenceUpdate,
-    Repository, Store, Transaction, TreeEdit, wire::write_full_pack,
+    Commit, Compacted, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions,
+    ReferenceUpdate, Repository, Store, Transaction, TreeEdit, wire::write_full_pack,
 };
 use std::rc::Rc;
 
@@ -41,15 +41,21 @@ pub(crate) enum Operation {
     Fault(usize, bool),
     /// The program is killed and started again; power is not lost.
     Restart,
+    /// Moves main back by some commits, and removes the branches beside it: objects become unreachable.
+    Strand(usize, usize),
+    /// Compacts the store and collects what is unreachable, while other things are done.
+    Compact(Vec<Operation>),
 }
 
 /// A store at work.
 pub(crate) struct Session {
     pub(crate) device: Rc<SimulatedDevice>,
-    store: Store,
+    pub(crate) store: Store,
     options: OpenOptions,
     pub(crate) timeline: Timeline,
-    random: Random,
+    pub(crate) random: Random,
+    /// What compactions did.
+    pub(crate) compacted: Compacted,
     full: usize,
     opened: usize,
 }
@@ -73,7 +79,16 @@ impl Session {
         let options = OpenOptions { checkpoint_after, ..options() };
         let store = Store::open_with(device.clone(), options.clone())?;
         let opened = device.steps();
-        Ok(Self { device, store, options, timeline, random: Random(seed), full: 0, opened })
+        Ok(Self {
+            device,
+            store,
+            options,
+            timeline,
+            random: Random(seed),
+            compacted: Compacted::default(),
+            full: 0,
+            opened,
+        })
     }
 
     /// The step from which on the start of the timeline is durable.
@@ -96,7 +111,7 @@ impl Session {
         }
     }
 
-    fn try_run(&mut self, operation: &Operation) -> Result<(), Error> {
+    pub(crate) fn try_run(&mut self, operation: &Operation) -> Result<(), Error> {
         match operation {
             Operation::Create(number) => self.create(*number),
             Operation::Remove(number) => self.remove(*number),
@@ -119,6 +134,8 @@ impl Session {
             Operation::Meanwhile(number, operation) => self.meanwhile(*number, operation),
             Operation::Fault(number, writes) => self.fault(*number, *writes),
             Operation::Restart => self.restart(),
+            Operation::Strand(number, commits) => self.strand(*number, *commits),
+            Operation::Compact(meanwhile) => self.compact(meanwhile),
         }
     }
 
@@ -146,12 +163,12 @@ impl Session {
         Ok(())
     }
 
-    fn repository(&self, number: usize) -> Option<Repository> {
+    pub(crate) fn repository(&self, number: usize) -> Option<Repository> {
         self.store.repository(&name(number)).ok()
     }
 
     /// Submits a transaction, and notes what it changes.
-    fn submit(
+    pub(crate) fn submit(
         &mut self,
         number: usize,
         mut transaction: Transaction,
@@ -194,7 +211,7 @@ impl Session {
     }
 
     /// Waits for submitted changes.
-    fn wait(&mut self, submitted: Vec<(usize, Commit)>) -> Result<(), Error> {
+    pub(crate) fn wait(&mut self, submitted: Vec<(usize, Commit)>) -> Result<(), Error> {
         let (changes, commits): (Vec<_>, Vec<_>) = submitted.into_iter().unzip();
         for result in block_on(join_all(commits)) {
             result?;
@@ -320,6 +337,6 @@ impl Session {
     }
 }
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("user{number}")
 }

@@ -74,7 +74,7 @@ pub(crate) fn whole(mut reply: Reply) -> Vec<u8> {
 }
 
 /// A policy without rules.
-struct AllowAll;
+pub(crate) struct AllowAll;
 
 impl PushPolicy for AllowAll {
     fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {

@@ -11,7 +11,7 @@ pub(crate) fn open() -> Result<GuestInterface<<Current as Platform>::Frames>, St
     match Current::frames(NETWORK) {
         Some(Ok(frames)) => Ok(GuestInterface(frames)),
         Some(Err(error)) => Err(format!("network interface {NETWORK}: {error}")),
-        None => Err(format!("no network interface {NETWORK} is attached")),
+        None => Err(format!("no network interface {NETWORK} is attached{}", Current::DEVICE_ADVICE)),
     }
 }
 

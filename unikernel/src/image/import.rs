@@ -1,7 +1,7 @@
 //! `kalends image import`: a git repository becomes that of a user.
 
-use super::{git_source::GitSource, users::realm};
-use crate::device;
+use super::users::realm;
+use crate::{device, git_source::GitSource};
 use futures_util::StreamExt;
 use kalends_caldav::{Service, ServiceOptions};
 use kalends_store::{

@@ -3,7 +3,6 @@
 mod calendar;
 mod command;
 mod create;
-mod git_source;
 mod import;
 mod inspect;
 mod split;

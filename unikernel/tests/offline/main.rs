@@ -1,7 +1,9 @@
-//! The commands that work on a device without a server: `fsck`, `export`, `image`, `passwd`.
+//! The commands that work on a device without a server: `fsck`, `repair`, `export`, `image`, `passwd`.
 
+mod compact;
 mod devices;
 mod export;
 mod fsck;
 mod image;
 mod passwd;
+mod repair;

@@ -29,6 +29,8 @@ pub trait Platform {
     const NAME: &str;
     /// What an operator can do when there is no entropy, to end a sentence with.
     const ENTROPY_ADVICE: &str;
+    /// Why a device that the operator has attached may not be found, to end a sentence with.
+    const DEVICE_ADVICE: &str;
 
     /// Sets the FS base, below which thread-local storage lies.
     ///

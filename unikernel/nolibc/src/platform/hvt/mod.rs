@@ -33,6 +33,7 @@ impl Platform for Hvt {
 
     const NAME: &str = "hvt";
     const ENTROPY_ADVICE: &str = "";
+    const DEVICE_ADVICE: &str = "";
 
     unsafe fn set_thread_pointer(pointer: usize) {
         // SAFETY: as the caller promises.

@@ -1,11 +1,11 @@
 //! The block device (virtio-blk).
 
-use super::{devices::Device, dma::GuestMemory};
+use super::{dma::GuestMemory, transport::DeviceTransport};
 use crate::platform::{Attached, Block, TransferError};
 use std::cell::RefCell;
 use virtio_drivers::{
     device::blk::{SECTOR_SIZE, VirtIOBlk},
-    transport::{Transport, pci::PciTransport},
+    transport::Transport,
 };
 
 /// VIRTIO_BLK_F_FLUSH.
@@ -15,14 +15,13 @@ const REQUEST: usize = 1 << 20;
 
 /// A virtio block device.
 pub struct VirtioBlock {
-    device: RefCell<VirtIOBlk<GuestMemory, PciTransport>>,
+    device: RefCell<VirtIOBlk<GuestMemory, DeviceTransport>>,
     capacity: u64,
     flushes: bool,
 }
 
 impl VirtioBlock {
-    pub(super) fn new(device: Device) -> Attached<Self> {
-        let mut transport = device.transport;
+    pub(super) fn new(mut transport: DeviceTransport) -> Attached<Self> {
         let flushes = transport.read_device_features() & FLUSH != 0;
         let device = VirtIOBlk::new(transport).map_err(|error| error.to_string())?;
         if device.readonly() {

@@ -1,122 +1,56 @@
-//! What the loader says at the start, and where the guest begins.
+//! Where the guest begins.
 //!
-//! The loader enters by PVH (Xen's `docs/misc/pvh.pandoc`, `xen/include/public/arch-x86/hvm/start_info.h`):
-//! 32-bit protected mode without paging, the address of the start information in EBX.
+//! The loader enters in 32-bit protected mode without paging, with the address of its information in EBX.
 
+use super::{acpi::Memory, loader::END};
 use crate::one_thread::OneThread;
-use std::{
-    cell::{Cell, RefCell},
-    ffi::{CStr, c_char},
-    ops::Range,
-};
+use std::{cell::Cell, ops::Range, slice};
 
-/// The longest command line.
-const COMMAND_LINE: usize = 4096;
+/// A page of the largest size in use.
+const LARGE_PAGE: u64 = 2 << 20;
 
-/// Xen's `struct hvm_start_info`, version 1.
-#[repr(C)]
-struct StartInfo {
-    magic: u32,
-    version: u32,
-    flags: u32,
-    module_count: u32,
-    modules: u64,
-    command_line: u64,
-    rsdp: u64,
-    memory_map: u64,
-    memory_map_entries: u32,
-    reserved: u32,
-}
-
-/// Xen's `struct hvm_memmap_table_entry`.
-#[repr(C)]
-struct MemoryEntry {
-    start: u64,
-    size: u64,
-    kind: u32,
-    reserved: u32,
-}
-
-const MAGIC: u32 = 0x336e_c578;
-const RAM: u32 = 1;
-/// More entries than any firmware makes.
-const MAX_ENTRIES: u32 = 128;
-/// Memory above this is not used: the page tables end here.
-const END: u64 = 1 << 32;
-
-struct Boot {
-    memory: Cell<(usize, usize)>,
-    command_line: RefCell<[u8; COMMAND_LINE]>,
-    length: Cell<usize>,
-}
-
-static BOOT: OneThread<Boot> = OneThread::new(Boot {
-    memory: Cell::new((0, 0)),
-    command_line: RefCell::new([0; COMMAND_LINE]),
-    length: Cell::new(0),
-});
+/// Memory behind the image.
+static MEMORY: OneThread<Cell<(u64, u64)>> = OneThread::new(Cell::new((0, 0)));
 
 /// Memory behind the image.
 pub(super) fn memory() -> Range<usize> {
-    let (start, end) = BOOT.memory.get();
-    start..end
+    let (start, end) = MEMORY.get();
+    start as usize..end as usize
 }
 
-/// The command line, copied: the loader may have put it where the heap is.
-pub(super) fn command_line() -> &'static [u8] {
-    // SAFETY: it is written once, before the first call of this.
-    let line = unsafe { &*BOOT.command_line.as_ptr() };
-    line.get(..BOOT.length.get()).unwrap_or_default()
+/// What is mapped for device registers: all behind the memory, below 4 GiB.
+pub(super) fn device_registers() -> Range<u64> {
+    let (_, end) = MEMORY.get();
+    end.next_multiple_of(LARGE_PAGE)..END
 }
 
-/// Where the memory that holds the image ends.
-fn memory_end(entries: &[MemoryEntry], image: Range<u64>) -> Option<u64> {
-    let holds = |entry: &&MemoryEntry| {
-        entry.kind == RAM
-            && entry.start <= image.start
-            && entry.start.checked_add(entry.size).is_some_and(|end| end >= image.end)
-    };
-    entries.iter().find(holds).map(|entry| (entry.start + entry.size).min(END))
-}
+/// Memory that the first page tables map.
+struct LowMemory;
 
-impl StartInfo {
-    /// # Safety
-    /// The information must be what a loader handed over.
-    unsafe fn memory_map(&self) -> &[MemoryEntry] {
-        if self.version == 0 {
-            return &[];
-        }
-        let count = self.memory_map_entries.min(MAX_ENTRIES) as usize;
-        // SAFETY: the loader has put so many entries there.
-        unsafe { std::slice::from_raw_parts(self.memory_map as *const MemoryEntry, count) }
-    }
-
-    /// # Safety
-    /// The information must be what a loader handed over.
-    unsafe fn keep_command_line(&self) {
-        if self.command_line == 0 {
-            return;
-        }
-        // SAFETY: the loader has put a C string there.
-        let line = unsafe { CStr::from_ptr(self.command_line as *const c_char) }.to_bytes();
-        let length = line.len().min(COMMAND_LINE);
-        BOOT.command_line.borrow_mut()[..length].copy_from_slice(&line[..length]);
-        BOOT.length.set(length);
+impl Memory for LowMemory {
+    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let end = address.checked_add(length as u64)?;
+        // SAFETY: all of it is mapped, and the tables that are looked for lie where nothing writes.
+        (address != 0 && end <= END).then(|| unsafe { slice::from_raw_parts(address as *const u8, length) })
     }
 }
 
 crate::guest_only! {
     #[cfg(feature = "virtio")]
     mod entry {
-        use super::{BOOT, MAGIC, StartInfo, memory_end};
+        use super::MEMORY;
         use crate::{
             exit,
-            platform::{virtio::{CLOCK, calendar_clock, interrupts, serial, timer}, x86},
+            platform::{
+                virtio::{
+                    CLOCK, acpi, command_line, date, frequency, interrupts, multiboot, power, pvh, serial,
+                },
+                x86,
+            },
         };
         use std::cell::UnsafeCell;
 
         const TABLE: usize = 4096;
-        const LARGE_PAGE: u64 = 2 << 20;
 
         /// Page tables of the first moments: the lowest 4 GiB, all of it writable.
         #[repr(C, align(4096))]
@@ -141,6 +75,7 @@ crate::guest_only! {
             ".globl _start",
             "_start:",
             "cld",
+            "mov ebp, eax",
             "mov edi, offset {tables}",
             "lea eax, [edi + 0x1003]",
             "mov [edi], eax",
@@ -186,8 +121,9 @@ crate::guest_only! {
             "mov es, eax",
             "mov ss, eax",
             "lea rsp, [rip + __stack_top]",
-            "xor ebp, ebp",
             "mov edi, ebx",
+            "mov esi, ebp",
+            "xor ebp, ebp",
             "call {enter}",
             "ud2",
             ".balign 8",
@@ -202,62 +138,47 @@ crate::guest_only! {
             enter = sym enter,
         );
 
-        extern "C" fn enter(info: *const StartInfo) -> ! {
+        /// `magic` is multiboot's number when the loader speaks that, else anything.
+        extern "C" fn enter(information: usize, magic: u32) -> ! {
             serial::begin();
             x86::descriptors::load();
             x86::exception::install();
             x86::features::enable();
-            // SAFETY: the loader has put the information there.
-            let info = unsafe { &*info };
-            if info.magic != MAGIC {
-                exit::stop(exit::FAILURE, format_args!("the loader gives no PVH start information"));
-            }
             let image = (&raw const x86::__image_start) as u64..(&raw const x86::__image_end) as u64;
-            // SAFETY: the loader made the information.
-            let Some(end) = memory_end(unsafe { info.memory_map() }, image.clone()) else {
+            // By the information first: QEMU's qboot speaks PVH with multiboot's number in EAX.
+            // SAFETY: the loader has put the information there.
+            let loaded = match unsafe { pvh::read(information as *const _, &image) } {
+                None if magic == multiboot::MAGIC => {
+                    // SAFETY: the loader has put the information there.
+                    Some(unsafe { multiboot::read(information as *const _, &image) })
+                }
+                loaded => loaded,
+            };
+            let Some(loaded) = loaded else {
+                exit::stop(exit::FAILURE, format_args!("the loader speaks neither PVH nor multiboot"));
+            };
+            let Some(end) = loaded.memory_end else {
                 exit::stop(exit::FAILURE, format_args!("the loader's memory map has no memory for the image"));
             };
-            BOOT.memory.set((image.end as usize, end as usize));
-            // SAFETY: the loader made the information.
-            unsafe { info.keep_command_line() };
+            MEMORY.set((image.end, end));
+            power::set_sleep_control(acpi::sleep_control(&super::LowMemory, loaded.acpi_root));
+            // The loader may have put it where the heap will be.
+            if let Err(mistake) = command_line::keep(loaded.command_line) {
+                exit::stop(exit::USAGE, format_args!("{mistake}"));
+            }
             let layout = x86::paging::Layout {
                 // Firmware tables and the start information; page zero is nothing.
                 loader: 0x1000..image.start,
                 text: image.start..(&raw const x86::__text_end) as u64,
                 constants: (&raw const x86::__text_end) as u64..(&raw const x86::__rodata_end) as u64,
                 memory_end: end,
-                devices: end.next_multiple_of(LARGE_PAGE)..super::END,
+                devices: super::device_registers(),
             };
             // SAFETY: the layout is that of the linker script and the loader's map.
             unsafe { x86::paging::enable(&layout) };
             interrupts::begin();
-            CLOCK.begin(timer::cycles_per_second(), calendar_clock::read());
+            CLOCK.begin(frequency::begin(), date::read(None));
             crate::start()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(start: u64, size: u64, kind: u32) -> MemoryEntry {
-        MemoryEntry { start, size, kind, reserved: 0 }
-    }
-
-    #[test]
-    fn memory_is_the_region_that_holds_the_image() {
-        let image = 0x10_0000..0x100_0000;
-        let map = [
-            entry(0, 0x9_fc00, RAM),
-            entry(0xf_0000, 0x1_0000, 2),
-            entry(0x10_0000, 0x7fe_0000, RAM),
-            entry(1 << 32, 1 << 30, RAM),
-        ];
-        assert_eq!(memory_end(&map, image.clone()), Some(0x80e_0000));
-        assert_eq!(memory_end(&map[..2], image.clone()), None, "no memory there");
-        assert_eq!(memory_end(&[entry(0x10_0000, 0x1000, RAM)], image.clone()), None, "too small");
-        assert_eq!(memory_end(&[entry(0, u64::MAX, RAM)], image.clone()), Some(END));
-        assert_eq!(memory_end(&[entry(0x1000, u64::MAX, RAM)], image), None, "nonsense");
     }
 }

@@ -1,5 +1,6 @@
 //! Memory that devices read and write: all memory is mapped to itself, and devices see all of it.
 
+use crate::{exit, platform::x86::paging};
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
     ptr::NonNull,
@@ -11,6 +12,13 @@ pub(super) struct GuestMemory;
 
 fn layout(pages: usize) -> Option<Layout> {
     Layout::from_size_align(pages.checked_mul(PAGE_SIZE)?, PAGE_SIZE).ok().filter(|layout| layout.size() > 0)
+}
+
+/// Lets device registers be used that may be beyond what is mapped anyway.
+pub(super) fn map_registers(address: u64, size: u64) {
+    if !paging::map_registers(address..address.saturating_add(size)) {
+        exit::stop(exit::FAILURE, format_args!("the registers of a device at {address:#x} cannot be mapped"));
+    }
 }
 
 // SAFETY: addresses are physical ones, allocations are whole zeroed pages of the heap, and the page tables map
@@ -34,7 +42,8 @@ unsafe impl Hal for GuestMemory {
         0
     }
 
-    unsafe fn mmio_phys_to_virt(physical: PhysAddr, _size: usize) -> NonNull<u8> {
+    unsafe fn mmio_phys_to_virt(physical: PhysAddr, size: usize) -> NonNull<u8> {
+        map_registers(physical, size as u64);
         NonNull::new(physical as *mut u8).unwrap_or(NonNull::dangling())
     }
 

@@ -1,12 +1,12 @@
 //! The network interface (virtio-net).
 
-use super::{devices::Device, dma::GuestMemory, interrupts};
+use super::{dma::GuestMemory, transport::DeviceTransport};
 use crate::{
     one_thread::OneThread,
     platform::{Attached, Frames},
 };
 use std::{cell::RefCell, rc::Rc};
-use virtio_drivers::{device::net::VirtIONetRaw, transport::pci::PciTransport};
+use virtio_drivers::device::net::VirtIONetRaw;
 
 /// Frames in each direction that the device can hold.
 const QUEUE: usize = 64;
@@ -15,7 +15,7 @@ const MTU: usize = 1500;
 /// Room for a frame with a VLAN tag, and for the header that virtio puts before it.
 const BUFFER: usize = 12 + 14 + 4 + MTU;
 
-type Driver = VirtIONetRaw<GuestMemory, PciTransport, QUEUE>;
+type Driver = VirtIONetRaw<GuestMemory, DeviceTransport, QUEUE>;
 type Buffer = Box<[u8; BUFFER]>;
 
 /// A virtio network interface.
@@ -44,8 +44,8 @@ pub(super) fn take_interrupt() -> bool {
 }
 
 impl VirtioFrames {
-    pub(super) fn new(device: Device) -> Attached<Self> {
-        let driver = Driver::new(device.transport).map_err(|error| error.to_string())?;
+    pub(super) fn new(transport: DeviceTransport) -> Attached<Self> {
+        let driver = Driver::new(transport).map_err(|error| error.to_string())?;
         let mut frames = Self {
             driver: Rc::new(RefCell::new(driver)),
             receiving: [const { None }; QUEUE],
@@ -56,9 +56,6 @@ impl VirtioFrames {
             frames.offer(Box::new([0; BUFFER])).ok_or("it takes no buffers")?;
         }
         frames.driver.borrow_mut().enable_interrupts();
-        if let Some(line) = device.line {
-            interrupts::add_line(line);
-        }
         WAITED_FOR.replace(Some(frames.driver.clone()));
         Ok(frames)
     }

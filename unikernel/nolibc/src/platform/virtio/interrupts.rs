@@ -1,9 +1,10 @@
 //! Interrupts, which are taken only while the guest waits.
 //!
-//! Everywhere else they are off: the handler has nothing to protect, it masks all lines again and returns
-//! to behind the `hlt`.
+//! Everywhere else they are off: handlers have nothing to protect, and return to behind the `hlt`. Devices
+//! announce by messages (PCI) or lines (MMIO) to the local APIC; where PCI devices send no messages, their lines
+//! come by the two older controllers (8259), which firmware has connected them with.
 
-use super::{CLOCK, frames, timer};
+use super::{CLOCK, frames, local_apic};
 use crate::{
     one_thread::OneThread,
     platform::x86::{
@@ -25,10 +26,11 @@ const FIRST_VECTOR: u8 = 0x20;
 const LINES: u8 = 16;
 /// The line by which the second controller hangs on the first.
 const CASCADE: u16 = 1 << 2;
-const TIMER: u16 = 1 << 0;
 
-/// Lines of devices that wake the guest.
-static DEVICE_LINES: OneThread<Cell<u16>> = OneThread::new(Cell::new(0));
+/// Lines at these controllers that end waits.
+static LINES_IN_USE: OneThread<Cell<u16>> = OneThread::new(Cell::new(0));
+/// Whether a device cannot announce anything.
+static POLLED: OneThread<Cell<bool>> = OneThread::new(Cell::new(false));
 
 // Masks every line, ends the interrupt at both controllers, returns. It uses the stack and RAX only.
 global_asm!(
@@ -68,11 +70,17 @@ pub(super) fn begin() {
         }
     }
     mask(0xffff);
+    local_apic::begin();
 }
 
-/// Lets this line (0 to 15) end waits.
+/// Lets this line (0 to 15) of the older controllers end waits.
 pub(super) fn add_line(line: u8) {
-    DEVICE_LINES.set(DEVICE_LINES.get() | 1 << (line % LINES));
+    LINES_IN_USE.set(LINES_IN_USE.get() | 1 << (line % LINES));
+}
+
+/// Lets waits end early, as some device announces nothing.
+pub(super) fn poll() {
+    POLLED.set(true);
 }
 
 fn mask(lines: u16) {
@@ -82,20 +90,31 @@ fn mask(lines: u16) {
     }
 }
 
-/// Halts the processor until a frame comes or the time has come, for at most 54 ms.
+/// Halts the processor until a frame comes or the time has come; it may return early.
 pub(super) fn wait(until: Option<Duration>) {
-    /// Where no line is known to announce frames, they are looked for this often.
-    const WITHOUT_LINE: Duration = Duration::from_millis(1);
-    let left = until.map_or(Duration::MAX, |until| until.saturating_sub(CLOCK.monotonic()));
-    // The line falls when the device's status is read; what comes afterwards raises it again.
-    if frames::take_interrupt() || left.is_zero() {
+    /// Where frames are not announced, they are looked for this often.
+    const POLLING: Duration = Duration::from_millis(1);
+    let left = until.map(|until| until.saturating_sub(CLOCK.monotonic()));
+    // A line falls when the device's status is read; what comes afterwards raises it again.
+    if frames::take_interrupt() || left == Some(Duration::ZERO) {
         return;
     }
-    let lines = DEVICE_LINES.get();
-    timer::alarm(if lines == 0 { left.min(WITHOUT_LINE) } else { left });
-    mask(!(lines | TIMER | CASCADE));
+    let alarm = match (left, POLLED.get()) {
+        (left, true) => Some(left.map_or(POLLING, |left| left.min(POLLING))),
+        (left, false) => left,
+    };
+    if let Some(alarm) = alarm {
+        local_apic::set_alarm(alarm);
+    }
+    let lines = LINES_IN_USE.get();
+    if lines != 0 {
+        mask(!(lines | CASCADE));
+    }
     // SAFETY: STI takes effect after the next instruction, so that no interrupt falls between the two. The
-    // handler runs on its own stack and keeps all registers.
+    // handlers run on their own stack and keep all registers.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
-    mask(0xffff);
+    if lines != 0 {
+        mask(0xffff);
+    }
+    local_apic::stop_alarm();
 }

@@ -1,20 +1,33 @@
-//! A virtual machine with virtio devices over PCI: QEMU, and others that start by PVH.
+//! A virtual machine with virtio devices over PCI or at fixed addresses (MMIO): QEMU, and others that start by
+//! PVH or multiboot.
 //!
-//! Virtio 1.2, by the `virtio-drivers` crate. The processor, its clocks and its interrupts are those of a PC:
-//! serial console (16550), timer (8254), interrupt controllers (8259), clock (MC146818).
+//! Virtio 1.2, by the `virtio-drivers` crate. The rest is of a PC: serial console (16550), local APIC, and where
+//! KVM's clock is not offered, a clock (MC146818) and a timer (8254) to measure by.
 
+mod acpi;
 mod block;
 mod boot;
 mod calendar_clock;
+mod command_line;
+mod date;
 mod devices;
 mod dma;
 mod entropy;
 mod frames;
+mod frequency;
 mod interrupts;
+mod interval_timer;
+mod io_apic;
+mod kvm_clock;
+mod loader;
+mod local_apic;
+mod mmio;
+mod multiboot;
 mod pci;
 mod power;
+mod pvh;
 mod serial;
-mod timer;
+mod transport;
 
 pub use block::VirtioBlock;
 pub use frames::VirtioFrames;
@@ -38,6 +51,7 @@ impl Platform for Virtio {
 
     const NAME: &str = "virtio";
     const ENTROPY_ADVICE: &str = ", and there is no virtio-rng device: add one";
+    const DEVICE_ADVICE: &str = " (QEMU's microvm tells of devices with acpi=off only)";
 
     unsafe fn set_thread_pointer(pointer: usize) {
         // SAFETY: as the caller promises.
@@ -49,7 +63,7 @@ impl Platform for Virtio {
     }
 
     fn command_line() -> &'static [u8] {
-        boot::command_line()
+        command_line::options()
     }
 
     fn console(bytes: &[u8]) {
@@ -61,7 +75,7 @@ impl Platform for Virtio {
     }
 
     fn wall() -> Duration {
-        CLOCK.wall(|estimate| calendar_clock::correct(estimate, calendar_clock::read()))
+        CLOCK.wall(|estimate| date::read(Some(estimate)))
     }
 
     fn host_entropy(bytes: &mut [u8]) -> bool {

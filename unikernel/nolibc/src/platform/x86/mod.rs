@@ -4,6 +4,7 @@ pub(super) mod clock;
 pub(super) mod descriptors;
 pub(super) mod exception;
 pub(super) mod features;
+pub(super) mod hypervisor;
 pub(super) mod instructions;
 pub(super) mod paging;
 

@@ -10,6 +10,10 @@ const ENTRIES: usize = 512;
 const SMALL_TABLES: usize = 16;
 /// The lowest 4 GiB are mapped.
 const GIGABYTES: usize = 4;
+/// Tables for device registers above them: two for each place.
+const SPARE_TABLES: usize = 8;
+/// Addresses that four levels of tables reach.
+const ADDRESS_BITS: u32 = 48;
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
@@ -65,6 +69,9 @@ pub(in crate::platform) struct PageTables {
     gigabytes: Table,
     large: [Table; GIGABYTES],
     small: [Table; SMALL_TABLES],
+    spare: [Table; SPARE_TABLES],
+    /// Spare tables in use.
+    used: usize,
 }
 
 impl PageTables {
@@ -74,6 +81,8 @@ impl PageTables {
             gigabytes: Table::EMPTY,
             large: [Table::EMPTY; GIGABYTES],
             small: [Table::EMPTY; SMALL_TABLES],
+            spare: [Table::EMPTY; SPARE_TABLES],
+            used: 0,
         }
     }
 
@@ -104,6 +113,44 @@ impl PageTables {
             };
         }
     }
+
+    /// Maps device registers above 4 GiB, by tables that lie at address `at`. `None` when the spare ones do not
+    /// suffice, or the addresses are beyond all tables.
+    fn map_registers(&mut self, registers: Range<u64>, at: u64) -> Option<()> {
+        if registers.end > 1 << ADDRESS_BITS {
+            return None;
+        }
+        let first = registers.start / LARGE_PAGE * LARGE_PAGE;
+        for address in (first..registers.end).step_by(LARGE_PAGE as usize) {
+            let index = |shift: u32| (address >> shift) as usize % ENTRIES;
+            let gigabytes = match index(39) {
+                0 => None,
+                entry => Some(Self::below(&mut self.root.0[entry], &mut self.used, at)?),
+            };
+            let table = match gigabytes {
+                None => &mut self.gigabytes,
+                Some(number) => self.spare.get_mut(number)?,
+            };
+            let large = Self::below(&mut table.0[index(30)], &mut self.used, at)?;
+            self.spare.get_mut(large)?.0[index(21)] =
+                address | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | LARGE;
+        }
+        Some(())
+    }
+
+    /// The number of the spare table that an entry refers to, or will from now on.
+    fn below(entry: &mut u64, used: &mut usize, at: u64) -> Option<usize> {
+        let spare = at + std::mem::offset_of!(Self, spare) as u64;
+        if *entry & PRESENT == 0 {
+            if *used == SPARE_TABLES {
+                return None;
+            }
+            *entry = (spare + (*used * size_of::<Table>()) as u64) | PRESENT | WRITABLE;
+            *used += 1;
+        }
+        let table = *entry & !(PAGE - 1);
+        Some((table.checked_sub(spare)? / PAGE) as usize)
+    }
 }
 
 struct Shared(UnsafeCell<PageTables>);
@@ -127,6 +174,16 @@ pub(in crate::platform) unsafe fn enable(layout: &Layout) {
         super::instructions::write_register(EFER, efer | EFER_NXE);
         asm!("mov cr3, {}", in(reg) tables as u64, options(nostack, preserves_flags));
     }
+}
+
+/// Lets device registers be used, wherever they are; says whether that is possible. Those below 4 GiB are part
+/// of the layout.
+pub(in crate::platform) fn map_registers(registers: Range<u64>) -> bool {
+    let tables = TABLES.0.get();
+    let below = registers.end <= (GIGABYTES as u64) << 30;
+    // SAFETY: nothing else refers to the tables, and what was mapped stays so. The processor keeps no entries
+    // that are absent.
+    below || unsafe { (*tables).map_registers(registers, tables as u64) }.is_some()
 }
 
 #[cfg(test)]
@@ -171,5 +228,29 @@ mod tests {
         }
         assert_eq!(tables.root.0[0] & !0xfff, 0x80_1000);
         assert_eq!(tables.large[0].0[1] & !0xfff, 0x80_0000 + 7 * 4096);
+    }
+    #[test]
+    fn registers_far_above_memory_are_mapped_while_there_are_tables() {
+        let mut tables = Box::new(PageTables::new());
+        let at = 0x80_0000;
+        // As cloud-hypervisor has them: below the end of the processor's addresses.
+        let far = (1_u64 << 46) - (3 << 20);
+        for place in [far..far + 4096, 1 << 32..(1 << 32) + 4096, far..far + (3 << 20)] {
+            assert_eq!(tables.map_registers(place, at), Some(()));
+        }
+        assert_eq!(tables.used, 3, "a root entry's two, and one for what the root entry of memory reaches");
+        let table =
+            |entry: u64| ((entry & !0xfff) - at - std::mem::offset_of!(PageTables, spare) as u64) / PAGE;
+        let gigabytes = table(tables.root.0[(far >> 39) as usize]) as usize;
+        let large = table(tables.spare[gigabytes].0[(far >> 30) as usize % ENTRIES]) as usize;
+        let page = tables.spare[large].0[(far >> 21) as usize % ENTRIES];
+        assert_eq!(
+            page,
+            (far / LARGE_PAGE * LARGE_PAGE) | PRESENT | WRITABLE | NO_EXECUTE | UNCACHED | LARGE
+        );
+
+        assert_eq!(tables.map_registers((1 << 48) - 4096..(1 << 48) + 1, at), None);
+        let others = (1..).map(|number| tables.map_registers(number << 40..(number << 40) + 1, at));
+        assert_eq!(others.take_while(Option::is_some).count(), 2, "then the tables are used up");
     }
 }

@@ -1,7 +1,7 @@
 //! A Linux with KVM, as a virtual machine that QEMU emulates, processor extensions for virtualisation and all:
 //! guests of KVM can be tested where there is no KVM.
 
-use kalends_interop_tests::TemporaryDirectory;
+use crate::TemporaryDirectory;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -13,14 +13,14 @@ use std::{
 const PATIENCE: &str = "300";
 
 /// A root file system in memory, and the kernel above it.
-pub(crate) struct Linux {
+pub struct Linux {
     root: TemporaryDirectory,
     release: String,
 }
 
 impl Linux {
-    /// Debian's newest installed kernel, with busybox and the modules for KVM and tap devices.
-    pub(crate) fn new() -> Self {
+    /// Debian's newest installed kernel, with busybox, the modules for KVM and tap devices, and these modules.
+    pub fn new(modules: &[&str]) -> Self {
         let kernels = fs::read_dir("/boot").into_iter().flatten().flatten();
         let names = kernels.filter_map(|entry| entry.file_name().into_string().ok());
         let mut releases: Vec<_> =
@@ -32,19 +32,26 @@ impl Linux {
             fs::create_dir(linux.root.join(directory)).unwrap();
         }
         linux.program("busybox");
-        for module in ["kvm-amd", "tun"] {
+        for module in ["kvm-amd", "tun"].iter().chain(modules) {
             linux.module(module);
         }
         linux
     }
 
+    /// Puts a script of the shell into the root directory.
+    pub fn script(&self, name: &str, text: &str) {
+        let path = self.root.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// Puts a file into the root directory.
-    pub(crate) fn file(&self, from: &Path, name: &str) {
+    pub fn file(&self, from: &Path, name: &str) {
         fs::copy(from, self.root.join(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 
     /// Puts a program of this machine into `/bin`, and its libraries to where it looks for them.
-    pub(crate) fn program(&self, name: &str) {
+    pub fn program(&self, name: &str) {
         let found = output(Command::new("which").arg(name));
         let path = Path::new(found.trim());
         fs::copy(path, self.root.join("bin").join(path.file_name().unwrap())).unwrap();
@@ -59,7 +66,7 @@ impl Linux {
         }
     }
 
-    /// Puts a kernel module and those that it needs into `/modules`, numbered in their order.
+    /// Puts a kernel module and those that it needs into `/modules`, in this order.
     fn module(&self, name: &str) {
         let depends =
             output(Command::new("modprobe").args(["--show-depends", "--set-version", &self.release, name]));
@@ -67,46 +74,64 @@ impl Linux {
             let Some(path) = line.split_whitespace().nth(1).filter(|path| path.starts_with('/')) else {
                 continue;
             };
-            let number = fs::read_dir(self.root.join("modules")).unwrap().count();
-            let to = self.root.join(format!("modules/{number:02}.ko"));
-            match path.strip_suffix(".xz") {
-                Some(_) => {
+            let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+            let (name, is_packed) = match name.strip_suffix(".xz") {
+                Some(name) => (name, true),
+                None => (name, false),
+            };
+            let there: Vec<_> = fs::read_dir(self.root.join("modules")).unwrap().flatten().collect();
+            // Two modules may need the same one.
+            if there.iter().any(|entry| entry.file_name().to_string_lossy().get(3..) == Some(name)) {
+                continue;
+            }
+            let to = self.root.join(format!("modules/{:02}-{name}", there.len()));
+            match is_packed {
+                true => {
                     let unpacked =
                         Command::new("xz").args(["--decompress", "--stdout", path]).output().unwrap();
                     fs::write(to, unpacked.stdout).unwrap();
                 }
-                None => drop(fs::copy(path, to).unwrap()),
+                false => drop(fs::copy(path, to).unwrap()),
             }
         }
     }
 
-    /// Boots, loads the modules, runs a script of the shell, and gives what it printed.
-    pub(crate) fn run(&self, script: &str) -> String {
-        let init = self.root.join("init");
-        let text = format!(
-            "#!/bin/busybox sh\n\
-             /bin/busybox --install -s /bin\n\
-             mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev\n\
-             for module in /modules/*; do insmod $module; done\n\
-             {script}\n\
-             poweroff -f\n"
+    /// Boots, runs lines of the shell, and gives what they printed.
+    pub fn run(&self, script: &[String]) -> String {
+        let (qemu, _packed) = self.qemu(script);
+        let mut command = Command::new("timeout");
+        command.arg(PATIENCE).arg(qemu.get_program()).args(qemu.get_args());
+        output(command.args(["-m", "1024", "-serial", "stdio", "-nic", "none"]))
+    }
+
+    /// QEMU, which boots it, loads the modules, runs lines of the shell, and powers off. Memory, network and
+    /// devices are left to the caller; the directory must be there until the boot is done.
+    pub fn qemu(&self, script: &[String]) -> (Command, TemporaryDirectory) {
+        self.script(
+            "init",
+            &format!(
+                "#!/bin/busybox sh\n\
+                 /bin/busybox --install -s /bin\n\
+                 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev\n\
+                 for module in /modules/*; do insmod $module; done\n\
+                 {}\n\
+                 poweroff -f\n",
+                script.join("\n")
+            ),
         );
-        fs::write(&init, text).unwrap();
-        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
         let packed = TemporaryDirectory::new();
         let archive = packed.join("root.gz");
         let pack = "cd \"$0\" && find . | cpio --quiet -o -H newc | gzip -1 > \"$1\"";
         output(Command::new("sh").args(["-c", pack]).arg(self.root.path()).arg(&archive));
         let kernel = PathBuf::from("/boot").join(format!("vmlinuz-{}", self.release));
-        output(
-            Command::new("timeout")
-                .args([PATIENCE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,+svm"])
-                .args(["-m", "1024", "-display", "none", "-serial", "stdio", "-no-reboot", "-nic", "none"])
-                .args(["-append", "console=ttyS0 panic=-1 quiet", "-kernel"])
-                .arg(kernel)
-                .arg("-initrd")
-                .arg(archive),
-        )
+        let mut command = Command::new("qemu-system-x86_64");
+        command
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max,+svm", "-display", "none", "-no-reboot"])
+            .args(["-append", "console=ttyS0 panic=-1 quiet", "-kernel"])
+            .arg(kernel)
+            .arg("-initrd")
+            .arg(archive);
+        (command, packed)
     }
 }
 

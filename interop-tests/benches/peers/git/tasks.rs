@@ -1,0 +1,167 @@
+//! What is asked of the two: to clone a long history, to fetch what is new in it, to take a push.
+
+use super::{
+    Git,
+    server::{HTTP_BACKEND, KALENDS, Server},
+};
+use crate::{
+    load::{Client, Failure, Load, Request, Samples, one_after_another},
+    report::{Outcome, Results, Task},
+    scale::Scale,
+};
+use kalends_interop_tests::{TemporaryDirectory, history};
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Commits that a fetch brings.
+const NEW_COMMITS: u32 = 10;
+/// Events that a push brings.
+const PUSHED_EVENTS: u32 = 10_000;
+
+/// Measures both, one after the other.
+pub(crate) fn measure(scale: &Scale, results: &mut Results) {
+    let directory = TemporaryDirectory::new();
+    match history(scale, directory.path()) {
+        Ok((kalends, fetcher)) => {
+            let http_backend = Server::http_backend(&directory.join("history"));
+            for server in [Ok(kalends), http_backend] {
+                match server {
+                    Ok(server) => reads(&server, scale, fetcher, directory.path(), results),
+                    Err(failure) => results.add(Task::Clone, scale.commits, HTTP_BACKEND, Err(failure)),
+                }
+            }
+        }
+        Err(failure) => results.add(Task::Clone, scale.commits, KALENDS, Err(failure)),
+    }
+    pushes(scale, results);
+}
+
+/// Makes the history on top of what a new Kalends has, as the repository `history`, and pushes it; gives the
+/// server, and the name of another repository, in which the newest commits are missing.
+fn history(scale: &Scale, directory: &Path) -> Result<(Server, &'static str), Failure> {
+    let server = Server::kalends()?;
+    eprintln!("making a history of {} commits …", scale.commits);
+    let git = server.git(directory);
+    let refused = Failure::Refused;
+    git.run(&["clone", "--quiet", "--mirror", &server.url(), "history"]).map_err(refused)?;
+    let repository = directory.join("history");
+    history::add_commits(&repository, 0, scale.commits - NEW_COMMITS);
+    history::pack(&repository);
+    // Packs are shared by hard links, as git does it for local clones.
+    git.run(&["clone", "--quiet", "--mirror", "--local", "history", "fetcher"]).map_err(refused)?;
+    history::add_commits(&repository, scale.commits - NEW_COMMITS, NEW_COMMITS);
+    history::pack(&repository);
+    eprintln!("pushing it to {} …", server.name());
+    let start = Instant::now();
+    git.run(&["-C", "history", "push", "--quiet", &server.url(), "main"]).map_err(refused)?;
+    eprintln!("… which took {:.1} s", start.elapsed().as_secs_f64());
+    Ok((server, "fetcher"))
+}
+
+fn reads(server: &Server, scale: &Scale, fetcher: &str, directory: &Path, results: &mut Results) {
+    eprintln!("measuring {} with {} commits …", server.name(), scale.commits);
+    let (git, url) = (server.git(directory), server.url());
+    let mut add = |task, samples: Samples| {
+        results.add(task, scale.commits, server.name(), samples.map(Outcome::Times));
+    };
+    let copy = directory.join("copy");
+    let nothing = || remove(&copy);
+    add(Task::Clone, timed(&scale.git, &git, nothing, &["clone", "--quiet", "--bare", &url, "copy"]));
+    add(Task::PackOfClone, pack_of_clone(server, scale, directory));
+    let earlier = || {
+        remove(&copy)?;
+        let arguments = ["clone", "--quiet", "--mirror", "--local", fetcher, "copy"];
+        git.run(&arguments).map(drop).map_err(Failure::Refused)
+    };
+    let fetch = ["-C", "copy", "fetch", "--quiet", &url, "main:main"];
+    add(Task::Fetch, timed(&scale.git, &git, earlier, &fetch));
+    let _ = remove(&copy);
+}
+
+/// Times a command of git; what comes before it each time is not counted.
+fn timed(load: &Load, git: &Git, before: impl Fn() -> Result<(), Failure>, arguments: &[&str]) -> Samples {
+    one_after_another(load, |_| {
+        before()?;
+        let start = Instant::now();
+        git.run(arguments).map_err(Failure::Refused)?;
+        Ok(start.elapsed())
+    })
+}
+
+/// The pack of a clone, asked for by the load generator in git's protocol version 2 and thrown away: the
+/// server's share of a clone.
+fn pack_of_clone(server: &Server, scale: &Scale, directory: &Path) -> Samples {
+    let tip = Git::new(&directory.join("history")).run(&["rev-parse", "main"]).map_err(Failure::Refused)?;
+    let want = format!("want {tip}\n");
+    let mut body = packet("command=fetch\n") + "0001";
+    for line in ["no-progress\n", "ofs-delta\n", &want, "done\n"] {
+        body += &packet(line);
+    }
+    body += "0000";
+    let (address, path) = server.address();
+    let headers = [("Content-Type", "application/x-git-upload-pack-request"), ("Git-Protocol", "version=2")];
+    let request = Request::new("POST", &format!("{path}/git-upload-pack"), &headers, body.as_bytes());
+    let mut client = Client::new(address, scale.git.limit);
+    one_after_another(&scale.git, |_| {
+        let start = Instant::now();
+        let status = client.send(&request).map_err(|error| Failure::new(&error, scale.git.limit))?;
+        let elapsed = start.elapsed();
+        // After the section's name there may be packets that keep the connection alive.
+        let head = &client.body[..client.body.len().min(4096)];
+        let begins = head.windows(4).any(|four| four == b"PACK");
+        match status == 200 && begins && client.body.ends_with(b"0000") {
+            true => Ok(elapsed),
+            false => Err(Failure::Refused(format!("status {status}, and no whole pack"))),
+        }
+    })
+}
+
+/// A pkt-line (gitprotocol-common(5)).
+fn packet(line: &str) -> String {
+    format!("{:04x}{line}", line.len() + 4)
+}
+
+/// Pushes of many events into repositories of one commit, each time to a new server.
+fn pushes(scale: &Scale, results: &mut Results) {
+    eprintln!("measuring pushes of {PUSHED_EVENTS} events …");
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..scale.pushes {
+        for (which, times) in times.iter_mut().enumerate() {
+            match push(which == 1) {
+                Ok(time) => times.push(time),
+                Err(failure) => {
+                    let name = if which == 1 { HTTP_BACKEND } else { KALENDS };
+                    return results.add(Task::Push, PUSHED_EVENTS, name, Err(failure));
+                }
+            }
+        }
+    }
+    for (name, times) in [KALENDS, HTTP_BACKEND].into_iter().zip(times) {
+        results.add(Task::Push, PUSHED_EVENTS, name, Ok(Outcome::Times(times)));
+    }
+}
+
+fn push(to_http_backend: bool) -> Result<Duration, Failure> {
+    let directory = TemporaryDirectory::new();
+    let mut server = Server::kalends()?;
+    let git = server.git(directory.path());
+    git.run(&["clone", "--quiet", "--mirror", &server.url(), "copy"]).map_err(Failure::Refused)?;
+    let copy = directory.join("copy");
+    if to_http_backend {
+        server = Server::http_backend(&copy)?;
+    }
+    history::add_events(&copy, "calendar", PUSHED_EVENTS);
+    let start = Instant::now();
+    git.run(&["-C", "copy", "push", "--quiet", &server.url(), "main"]).map_err(Failure::Refused)?;
+    Ok(start.elapsed())
+}
+
+fn remove(directory: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::Refused(error.to_string())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,158 @@
+//! Objects that nothing in the index leads to, because the part of the log that named them is lost.
+
+use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
+use crate::{
+    Error, Object,
+    core::RepositoryState,
+    disk::Disk,
+    format::{
+        layout::{Extent, SEGMENT},
+        operation::{Operation, Operations, PackPlace},
+        pack_index,
+    },
+    objects::{
+        entry::{EntryContent, EntryHeader, hash},
+        fetch::{self, Fetched},
+        pack::AdoptedPack,
+    },
+    replay::Frame,
+};
+use bytes::Bytes;
+use gix_hash::{ObjectId, oid};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
+
+/// Free segments in a row that are read at once, as far as a pack may reach.
+const MAX_RUN: u32 = 1024;
+
+/// Where such objects lie. Nothing here is believed: whoever takes an object compares it with its id.
+pub(super) struct Leftovers {
+    disk: Disk,
+    places: HashMap<ObjectId, (u64, u32)>,
+    packs: Vec<Rc<AdoptedPack>>,
+}
+
+impl Leftovers {
+    pub(super) fn new(disk: Disk) -> Self {
+        Self { disk, places: HashMap::new(), packs: Vec::new() }
+    }
+
+    /// Remembers all objects that a frame names.
+    pub(super) fn add_frame(&mut self, frame: &Frame) {
+        let mut operations = Operations::new(&frame.operations);
+        while let Ok(Some(operation)) = operations.next() {
+            match operation {
+                Operation::Object { id, entry, .. } => {
+                    let offset = frame.offset + (operations.position() - entry.len()) as u64;
+                    self.places.insert(id, (offset, entry.len() as u32));
+                }
+                Operation::LargeObject { id, offset, length, .. } => {
+                    self.places.insert(id, (offset, length));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks for whole packs and large objects in segments that nothing uses, and gives their places.
+    pub(super) fn search(&mut self, free: &BTreeSet<u32>, limit: u64) -> Vec<Extent> {
+        let (mut next, mut found) = (0, Vec::new());
+        for first in free {
+            if *first < next {
+                continue;
+            }
+            let (start, _) = read_what_can_be(&self.disk, u64::from(*first) * SEGMENT, 4096);
+            if !start.starts_with(b"PACK") && !is_whole_object(&start) {
+                continue;
+            }
+            let run = (*first..).take_while(|segment| free.contains(segment)).take(MAX_RUN as usize).count();
+            let extent = Extent { first: *first, count: run as u32 };
+            let (bytes, _) = read_what_can_be(&self.disk, extent.offset(), extent.length() as usize);
+            let length = if bytes.starts_with(b"PACK") {
+                self.add_pack(extent, &bytes, limit)
+            } else {
+                self.add_large(extent, &bytes, limit)
+            };
+            if let Some(count) = length.and_then(|length| Extent::count_for(length as u64)) {
+                next = first.saturating_add(count);
+                found.push(Extent { first: *first, count });
+            }
+        }
+        found
+    }
+
+    fn add_pack(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {
+        let mut scanned = scan_pack(bytes, limit).ok()?;
+        let mut index = Vec::new();
+        let (index_length, index_checksum) =
+            pack_index::write(&mut scanned.records, &scanned.checksum, &[], &mut |bytes| {
+                index.extend_from_slice(bytes);
+                Ok(())
+            })
+            .ok()?;
+        let pack_length = scanned.length as u64;
+        let place = PackPlace { extent, pack_length, index_offset: 0, index_length, index_checksum };
+        let index = index.into();
+        let pack = AdoptedPack::on_device_with_index(self.disk.clone(), place, index, index_checksum);
+        self.packs.push(Rc::new(pack));
+        Some(scanned.length)
+    }
+
+    fn add_large(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {
+        let header = EntryHeader::parse(bytes).ok()?;
+        let EntryContent::Whole(kind) = header.content else { return None };
+        let (content, stream) = header.inflate(bytes, limit).ok()?;
+        let length = header.length + stream;
+        self.places.insert(hash(kind, &content).ok()?, (extent.offset(), u32::try_from(length).ok()?));
+        Some(length)
+    }
+
+    /// An object, if it is here and whole. Bases of its deltas may be in `repository`.
+    pub(super) fn object(
+        &self,
+        id: &ObjectId,
+        repository: &RefCell<RepositoryState>,
+        limit: u64,
+    ) -> Option<Object> {
+        let fetch = |id: &oid| match self.fetch(id)? {
+            Some(fetched) => Ok(fetched),
+            None => {
+                let state = repository.borrow();
+                if let Some(record) = state.index.get(id) {
+                    return self.disk.read(record.offset(), record.length() as usize).map(Fetched::Entry);
+                }
+                Err(Error::NoObject(id.to_owned()))
+            }
+        };
+        self.contains(id).then(|| fetch::decode(id, &fetch, limit).ok()).flatten()
+    }
+
+    fn contains(&self, id: &oid) -> bool {
+        self.places.contains_key(&id.to_owned())
+            || self.packs.iter().any(|pack| matches!(pack.find(id), Ok(Some(_))))
+    }
+
+    fn fetch(&self, id: &oid) -> Result<Option<Fetched>, Error> {
+        if let Some((offset, length)) = self.places.get(&id.to_owned()) {
+            return self.disk.read(*offset, *length as usize).map(|entry| Some(Fetched::Entry(entry)));
+        }
+        for pack in &self.packs {
+            if let Some(position) = pack.find(id)? {
+                return Ok(Some(Fetched::Pack(pack.clone(), position)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether bytes look like the entry of a large object.
+fn is_whole_object(start: &[u8]) -> bool {
+    EntryHeader::parse(start).is_ok_and(|header| {
+        matches!(header.content, EntryContent::Whole(_))
+            && header.inflated_size >= SEGMENT
+            && header.stream(start).first() == Some(&0x78)
+    })
+}

@@ -1,0 +1,107 @@
+//! Indexes of packs in place of damaged ones.
+
+use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
+use crate::{
+    disk::Disk,
+    format::{
+        operation::PackPlace,
+        pack_index::{self, FOOTER, Footer, PAGE, RECORDS},
+        record::Record,
+    },
+};
+use bytes::Bytes;
+use gix_hash::ObjectId;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Bytes of a pack before its first entry, and after its last one.
+const HEADER: u64 = 12;
+const TRAILER: u64 = 20;
+
+/// An index in memory, and its checksum.
+pub(super) struct NewIndex {
+    pub(super) bytes: Bytes,
+    pub(super) checksum: u64,
+}
+
+fn encode(records: &mut [Record], checksum: &ObjectId, tips: &[ObjectId]) -> Option<NewIndex> {
+    let mut bytes = Vec::new();
+    let mut add = |part: &[u8]| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    };
+    let (_, checksum) = pack_index::write(records, checksum, tips, &mut add).ok()?;
+    Some(NewIndex { bytes: bytes.into(), checksum })
+}
+
+/// The very index that is damaged, made from the pack and from what is whole of the index; `None` when that
+/// cannot be proven.
+pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limit: u64) -> Option<Bytes> {
+    let length = usize::try_from(place.pack_length).ok()?;
+    let pack = disk.read(place.extent.offset(), length).ok()?;
+    let mut scanned = scan_pack(&pack, limit).ok().filter(|scanned| scanned.length == length)?;
+    let old = OldIndex::read(disk, place)?;
+    // The pack does not tell what the index knows of chains of deltas.
+    let known: HashMap<ObjectId, Record> = old.records().map(|record| (record.id(), record)).collect();
+    for record in &mut scanned.records {
+        if let Some(old) = known.get(&record.id())
+            && (old.offset(), old.length()) == (record.offset(), record.length())
+            && old.attributes().kind() == record.attributes().kind()
+        {
+            *record = *old;
+        }
+    }
+    let tips = old.tips(scanned.records.len());
+    let index = encode(&mut scanned.records, &scanned.checksum, &tips)?;
+    let same = index.checksum == place.index_checksum && index.bytes.len() as u64 == place.index_length;
+    same.then_some(index.bytes)
+}
+
+/// What a damaged index still says, as an index: what is wrong in it finds objects that do not match.
+pub(super) fn usable_index(disk: &Disk, place: &PackPlace) -> Option<NewIndex> {
+    let old = OldIndex::read(disk, place)?;
+    let end = place.pack_length.checked_sub(TRAILER)?;
+    let inside = |record: &Record| {
+        record.offset() >= HEADER
+            && record.length() > 0
+            && record.offset().saturating_add(record.length().into()) <= end
+    };
+    // One entry an offset, and one an id.
+    let by_offset: BTreeMap<u64, Record> =
+        old.records().filter(inside).map(|record| (record.offset(), record)).collect();
+    let mut seen = HashSet::new();
+    let mut records: Vec<Record> =
+        by_offset.into_values().filter(|record| seen.insert(*record.id_bytes())).collect();
+    encode(&mut records, &ObjectId::null(gix_hash::Kind::Sha1), &[])
+}
+
+/// The bytes of a damaged index.
+struct OldIndex {
+    bytes: Bytes,
+}
+
+impl OldIndex {
+    fn read(disk: &Disk, place: &PackPlace) -> Option<Self> {
+        let length = usize::try_from(place.index_length).ok()?;
+        let (bytes, _) = read_what_can_be(disk, place.extent.offset() + place.index_offset, length);
+        Some(Self { bytes })
+    }
+
+    /// Whatever its pages of records seem to say: what else is in it reads as records that do not match.
+    fn records(&self) -> impl Iterator<Item = Record> {
+        self.bytes
+            .chunks(PAGE)
+            .flat_map(|page| (0..RECORDS).map_while(|number| pack_index::record(page, number).ok()))
+            .filter(|record| record.length() > 0)
+    }
+
+    /// Its tips, if it has so many objects.
+    fn tips(&self, objects: usize) -> Vec<ObjectId> {
+        let footer =
+            Footer { objects: objects as u32, tips: 0, pack_checksum: ObjectId::null(gix_hash::Kind::Sha1) };
+        let without = usize::try_from(footer.index_length()).unwrap_or(usize::MAX);
+        let end = self.bytes.len().saturating_sub(FOOTER);
+        let start = without.saturating_sub(FOOTER);
+        let tips = self.bytes.get(start..end).unwrap_or_default().chunks_exact(20);
+        tips.filter_map(|id| ObjectId::try_from(id).ok()).collect()
+    }
+}

@@ -1,0 +1,118 @@
+//! Packs whose objects need not be enumerated: all of a pack can be reached from its tips, and they reach
+//! nothing outside. Clones of a repository that was pushed or compacted as a whole are made of these.
+
+use crate::{
+    Error, Repository,
+    objects::{id_table::IdTable, pack::AdoptedPack},
+    pack::Pace,
+    wire::{
+        enumeration::{Enumeration, Selection, enumerate},
+        filter::Filter,
+    },
+};
+use gix_hash::ObjectId;
+use gix_object::Kind;
+use std::rc::Rc;
+
+/// What a clone consists of.
+pub(crate) struct WithPack {
+    /// The pack that goes along whole.
+    pub(crate) pack: Rc<AdoptedPack>,
+    /// What else is sent.
+    pub(crate) rest: Enumeration,
+}
+
+/// Finds a pack all of whose objects are wanted, and what is wanted beside it; `None` where there is none.
+pub(crate) async fn find(
+    repository: &Repository,
+    selection: &Selection,
+    pace: &Pace,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<WithPack>, Error> {
+    if !selection.filter.is_none() {
+        return Ok(None);
+    }
+    let Some((pack, rest)) = closed(repository, selection, pace, progress).await? else { return Ok(None) };
+    // What is no commit may come again: an old tree or file that a new commit returns to.
+    let mut objects = IdTable::default();
+    for id in rest.objects.iter() {
+        if pack.find(&id)?.is_none() {
+            objects.insert(&id);
+        }
+        pace.spend(100).await;
+    }
+    Ok(Some(WithPack { pack, rest: Enumeration { objects, ..rest } }))
+}
+
+/// The objects of a clone without files, or without directories, where a pack tells their kinds; `None` where
+/// trees must be read.
+pub(crate) async fn of_kinds(
+    repository: &Repository,
+    selection: &Selection,
+    pace: &Pace,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<Enumeration>, Error> {
+    let without: &[Kind] = match selection.filter {
+        Filter { blob_limit: Some(0), tree_depth: None } => &[Kind::Blob],
+        Filter { blob_limit: None, tree_depth: Some(0) } => &[Kind::Blob, Kind::Tree],
+        _ => return Ok(None),
+    };
+    let Some((pack, rest)) = closed(repository, selection, pace, progress).await? else { return Ok(None) };
+    let mut objects = IdTable::default();
+    for position in pack.positions()? {
+        let (id, kind) = pack.id_and_kind(position?)?;
+        if !without.contains(&kind) {
+            objects.insert(&id);
+            progress(objects.len() as u64);
+        }
+        pace.spend(300).await;
+    }
+    for id in rest.objects.iter() {
+        objects.insert(&id);
+    }
+    Ok(Some(Enumeration { objects, ..rest }))
+}
+
+/// The largest closed pack that what is wanted reaches, and what is wanted of the rest.
+async fn closed(
+    repository: &Repository,
+    selection: &Selection,
+    pace: &Pace,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<(Rc<AdoptedPack>, Enumeration)>, Error> {
+    if !selection.haves.is_empty() || !selection.grafts.is_empty() {
+        return Ok(None);
+    }
+    let Some(Candidate { pack, commits }) = candidate(repository, selection)? else { return Ok(None) };
+    let beyond = Selection { haves: commits, ..selection.clone() };
+    let rest = enumerate(repository, &beyond, pace, progress).await?;
+    Ok(rest.reaches_all.then_some((pack, rest)))
+}
+
+/// A closed pack, and the commits among its tips.
+struct Candidate {
+    pack: Rc<AdoptedPack>,
+    commits: Vec<ObjectId>,
+}
+
+/// The largest closed pack. Tips that are no commits, such as tags, must be wanted themselves.
+fn candidate(repository: &Repository, selection: &Selection) -> Result<Option<Candidate>, Error> {
+    let packs = repository.state().borrow().packs.clone();
+    let mut largest: Option<Rc<AdoptedPack>> = None;
+    for pack in packs {
+        let larger = largest.as_ref().is_none_or(|largest| largest.pack_length() < pack.pack_length());
+        if larger && !pack.tips()?.is_empty() {
+            largest = Some(pack);
+        }
+    }
+    let Some(pack) = largest else { return Ok(None) };
+    let mut commits = Vec::new();
+    for tip in pack.tips()? {
+        match pack.find_with_kind(tip)? {
+            Some((_, Kind::Commit)) => commits.push(*tip),
+            Some(_) if selection.wants.contains(tip) => {}
+            _ => return Ok(None),
+        }
+    }
+    Ok((!commits.is_empty()).then_some(Candidate { pack, commits }))
+}
