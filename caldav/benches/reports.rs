@@ -1,119 +1,41 @@
 //! What reports cost over a calendar of 10,000 events, a twentieth of them recurring, in memory.
 //!
 //! Numbers tell by comparison within one run: a month's query beside one that has to read every object,
-//! synchronisation after one change beside that of everything.
+//! synchronisation after one change beside that of everything. Allocations are counted.
+
+mod server;
 
 use divan::{Bencher, black_box};
-use http::Request;
-use http_body_util::BodyExt;
-use kalends_block_backend::MemoryDevice;
-use kalends_caldav::{Author, Change, Service, ServiceOptions, full, realm::Realm};
-use kalends_store::{FormatOptions, Store};
-use std::{
-    cell::Cell,
-    future::Future,
-    pin::pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
-};
-
-const EVENTS: usize = 10_000;
-const CALENDAR: &str = "/dav/calendars/ada/calendar/";
-const NAMESPACES: &str = "xmlns:D='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'";
+use server::{CALENDAR, EVENTS, NAMESPACES, Server, event};
+use std::cell::Cell;
 
 fn main() {
     divan::main();
 }
 
-/// Runs a future that never waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn report(server: &Server, body: &str) -> Vec<u8> {
+    let (status, answer) = server.send("REPORT", CALENDAR, &[("depth", "1")], body.to_owned());
+    assert_eq!(status, 207);
+    answer
 }
 
-struct Server {
-    service: Service,
-    store: Store,
-    written: Cell<usize>,
+/// Changes one event to what it has never been.
+fn change_one(server: &Server) {
+    let written = WRITTEN.replace(WRITTEN.get() + 1);
+    let number = written * 7919 % EVENTS;
+    server.commit(|change| {
+        let text = event(number, &format!("Talk {written}"));
+        change.write(&[b"calendar", format!("{number:05}.ics").as_bytes()], text).unwrap();
+    });
 }
 
-/// An event of an hour, somewhere in the ten years from 2020; every twentieth weekly for a year.
-fn event(number: usize, summary: &str) -> String {
-    let (year, month, day) = (2020 + number % 10, number / 10 % 12 + 1, number / 120 % 28 + 1);
-    let rule = if number.is_multiple_of(20) { "RRULE:FREQ=WEEKLY;COUNT=52\r\n" } else { "" };
-    format!(
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Example//Bench//EN\r\nBEGIN:VEVENT\r\n\
-         UID:{number}@example.org\r\nDTSTAMP:20200101T000000Z\r\n\
-         DTSTART;TZID=Europe/Berlin:{year}{month:02}{day:02}T100000\r\n\
-         DTEND;TZID=Europe/Berlin:{year}{month:02}{day:02}T110000\r\n{rule}SUMMARY:{summary}\r\n\
-         LOCATION:Room {number}\r\nDESCRIPTION:What is to be talked about\\, at some length.\r\n\
-         END:VEVENT\r\nEND:VCALENDAR\r\n"
-    )
-}
-
-impl Server {
-    fn new() -> Self {
-        let device = Rc::new(MemoryDevice::new(256 << 20));
-        let store = Store::format(device, &FormatOptions::default()).unwrap();
-        Realm::open(store.clone()).unwrap().set_password("ada", "a-secret").unwrap();
-        let server = Self::over(store);
-        let change = |change: &mut Change| {
-            for number in 0..EVENTS {
-                let name = format!("{number:05}.ics");
-                change.write(&[b"calendar", name.as_bytes()], event(number, "Talk")).unwrap();
-            }
-        };
-        server.commit(change);
-        server
-    }
-
-    fn over(store: Store) -> Self {
-        let realm = Realm::open(store.clone()).unwrap();
-        let options = ServiceOptions { hostname: "localhost".into(), ..Default::default() };
-        Self { service: Service::new(store.clone(), realm, options), store, written: Cell::new(0) }
-    }
-
-    fn commit(&self, edit: impl FnOnce(&mut Change)) {
-        let mut change = Change::new(&self.store.repository("ada").unwrap());
-        edit(&mut change);
-        let author = Author { name: "Ada".into(), email: "ada@example.org".into() };
-        block_on(change.submit(&author, "Change").unwrap().unwrap()).unwrap();
-    }
-
-    /// Changes one event to what it has never been.
-    fn change_one(&self) {
-        let written = self.written.replace(self.written.get() + 1);
-        let name = format!("{:05}.ics", written * 7919 % EVENTS);
-        self.commit(|change| {
-            let text = event(written * 7919 % EVENTS, &format!("Talk {written}"));
-            change.write(&[b"calendar", name.as_bytes()], text).unwrap();
-        });
-    }
-
-    fn report(&self, body: &str) -> Vec<u8> {
-        let request = Request::builder()
-            .method("REPORT")
-            .uri(CALENDAR)
-            .header("depth", "1")
-            .header("authorization", "Basic YWRhOmEtc2VjcmV0")
-            .body(full(body.to_owned()))
-            .unwrap();
-        block_on(async {
-            let response = self.service.handle(request).await;
-            assert_eq!(response.status(), 207);
-            response.into_body().collect().await.unwrap().to_bytes().to_vec()
-        })
-    }
-
-    fn token(&self) -> String {
-        let answer = String::from_utf8(self.report(&sync(""))).unwrap();
-        let (_, rest) = answer.rsplit_once("<D:sync-token>").unwrap();
-        rest.split_once('<').unwrap().0.to_owned()
-    }
+fn token(server: &Server) -> String {
+    let answer = String::from_utf8(report(server, &sync(""))).unwrap();
+    let (_, rest) = answer.rsplit_once("<D:sync-token>").unwrap();
+    rest.split_once('<').unwrap().0.to_owned()
 }
 
 fn sync(token: &str) -> String {
@@ -133,15 +55,17 @@ fn query(prop: &str, tests: &str) -> String {
 
 thread_local! {
     static SERVER: Server = Server::new();
+    /// Events that were changed so far.
+    static WRITTEN: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Measures one report; its answer has so many members.
 fn measure(bencher: Bencher<'_, '_>, body: &str, members: impl Fn(usize) -> bool) {
     SERVER.with(|server| {
-        let answer = String::from_utf8(server.report(body)).unwrap();
+        let answer = String::from_utf8(report(server, body)).unwrap();
         let found = answer.matches("<D:response>").count();
         assert!(members(found), "{found}");
-        bencher.bench_local(|| server.report(black_box(body)));
+        bencher.bench_local(|| report(server, black_box(body)));
     });
 }
 
@@ -175,10 +99,10 @@ fn query_month_after_a_start(bencher: Bencher<'_, '_>) {
         let start = || {
             let fresh = Server::over(server.store.clone());
             // A password that is verified is remembered; the first time takes long.
-            fresh.report(&sync(&server.token()));
+            report(&fresh, &sync(&token(server)));
             fresh
         };
-        bencher.with_inputs(start).bench_local_values(|fresh| fresh.report(&body));
+        bencher.with_inputs(start).bench_local_values(|fresh| report(&fresh, &body));
     });
 }
 
@@ -201,15 +125,15 @@ fn sync_everything(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn sync_nothing_new(bencher: Bencher<'_, '_>) {
-    let token = SERVER.with(Server::token);
+    let token = SERVER.with(token);
     measure(bencher, &sync(&token), |found| found == 0);
 }
 
 #[divan::bench]
 fn sync_after_one_change(bencher: Bencher<'_, '_>) {
     let token = SERVER.with(|server| {
-        let token = server.token();
-        server.change_one();
+        let token = token(server);
+        change_one(server);
         token
     });
     measure(bencher, &sync(&token), |found| found == 1);
@@ -221,7 +145,7 @@ fn query_month_after_a_change(bencher: Bencher<'_, '_>) {
     let tests = "<C:time-range start='20250301T000000Z' end='20250401T000000Z'/>";
     let body = query("", tests);
     SERVER.with(|server| {
-        bencher.with_inputs(|| server.change_one()).bench_local_values(|()| server.report(&body));
+        bencher.with_inputs(|| change_one(server)).bench_local_values(|()| report(server, &body));
     });
 }
 

@@ -22,6 +22,8 @@ pub struct ServiceOptions {
     /// Bytes of memory that one push may take, which bounds the number and size of its objects, and not the
     /// size of its pack; `None` where memory is not scarce.
     pub push_memory: Option<u64>,
+    /// Bytes of memory that the indexes of calendars may take; `None` for 24 MiB.
+    pub index_memory: Option<usize>,
 }
 
 /// CalDAV, git and web pages over one store. Cloning is cheap and gives the same service.
@@ -37,12 +39,13 @@ pub struct Service {
 impl Service {
     /// A service over an open store and its realm.
     pub fn new(store: Store, realm: Realm, options: ServiceOptions) -> Self {
+        let index = options.index_memory.map_or_else(Index::default, Index::with_memory);
         Self {
             store,
             realm: Rc::new(realm),
             options: Rc::new(options),
             collections: Rc::default(),
-            index: Rc::default(),
+            index: Rc::new(index),
         }
     }
 

@@ -6,7 +6,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -38,6 +38,14 @@ impl Connection {
     /// # Errors
     /// When there is no connection, or no trust.
     pub fn secure(port: u16, authority: &Path) -> io::Result<Self> {
+        Self::secure_to((Ipv4Addr::LOCALHOST, port).into(), "localhost", authority)
+    }
+
+    /// Over TLS to a server whose certificate has this name, trusting the certificates in a PEM file.
+    ///
+    /// # Errors
+    /// When there is no connection, or no trust.
+    pub fn secure_to(address: SocketAddr, name: &str, authority: &Path) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(authority).map_err(io::Error::other)? {
             roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
@@ -49,9 +57,9 @@ impl Connection {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-        let stream: Box<dyn Stream> = Box::new(StreamOwned::new(connection, tcp(port)?));
+        let stream: Box<dyn Stream> = Box::new(StreamOwned::new(connection, tcp(address)?));
         Ok(Self { stream: BufReader::new(stream), authorization: String::new(), closed: false })
     }
 
@@ -60,7 +68,7 @@ impl Connection {
     /// # Errors
     /// When there is no connection.
     pub fn plain(port: u16) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = Box::new(tcp(port)?);
+        let stream: Box<dyn Stream> = Box::new(tcp((Ipv4Addr::LOCALHOST, port).into())?);
         Ok(Self { stream: BufReader::new(stream), authorization: String::new(), closed: false })
     }
 
@@ -157,8 +165,8 @@ pub fn authorization(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-fn tcp(port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port))?;
+fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -3,7 +3,7 @@
 use crate::server::target_directory;
 use std::{
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
@@ -17,6 +17,11 @@ pub fn image(target: &str) -> PathBuf {
     }
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    build_image(target, Path::new(env!("CARGO_MANIFEST_DIR")), &target_directory())
+}
+
+/// Builds the image for a target from the source in a directory, with cargo's target directory elsewhere.
+pub fn build_image(target: &str, source: &Path, target_directory: &Path) -> PathBuf {
     let mut build = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     // What `cargo test` tells this process would make build scripts run again, and the next time too.
     for (variable, _) in env::vars_os() {
@@ -25,8 +30,8 @@ pub fn image(target: &str) -> PathBuf {
             build.env_remove(&*variable);
         }
     }
-    let build = build.args(["guest", target]).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    let output = build.output().expect("cargo runs");
+    build.args(["guest", target]).current_dir(source).env("CARGO_TARGET_DIR", target_directory);
+    let output = build.stdin(Stdio::null()).output().expect("cargo runs");
     assert!(output.status.success(), "the image does not build: {}", String::from_utf8_lossy(&output.stderr));
-    target_directory().join(name)
+    target_directory.join(format!("kalends.{target}"))
 }

@@ -10,7 +10,7 @@ mod hvt;
 pub mod image;
 pub mod linux;
 pub mod namespace;
-mod process;
+pub mod process;
 pub mod python;
 pub mod qemu;
 mod relay;

@@ -1,6 +1,9 @@
 //! A network namespace with a tap device in it, so that guests of several tests do not meet.
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::{
+    fs::File,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -41,6 +44,12 @@ impl Namespace {
     /// Its file, by which a thread enters it.
     pub fn file(&self) -> PathBuf {
         Path::new("/run/netns").join(&self.0)
+    }
+
+    /// Moves this thread into the namespace: what it connects to and the processes that it starts are there.
+    pub fn enter(&self) {
+        let namespace = File::open(self.file()).unwrap();
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
     }
 
     /// A program that will run in the namespace; the process is the program itself.

@@ -41,15 +41,19 @@ impl Machine {
 
 /// QEMU with 128 MiB, whose guest has these options; `port` of loopback leads to its port 443.
 pub fn qemu(machine: Machine, device: &Path, port: u16, processor: &str, options: &str) -> Command {
+    let mut command = without_kernel(machine, device, port, processor);
+    command.arg("-kernel").arg(image("virtio")).args(["-append", options]);
+    command
+}
+
+/// Likewise, without anything to start.
+pub fn without_kernel(machine: Machine, device: &Path, port: u16, processor: &str) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     let bus = machine.bus();
     command
         .args(["-machine", machine.name(), "-accel", "tcg", "-cpu", processor, "-m", "128"])
         .args(["-display", "none", "-serial", "stdio", "-no-reboot", "-nodefaults"])
         .args(["-device", "isa-debug-exit,iobase=0x501,iosize=2"])
-        .arg("-kernel")
-        .arg(image("virtio"))
-        .args(["-append", options])
         .args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{port}-:443")])
         .args(["-device", &format!("virtio-net-{bus},netdev=net")])
         .args(["-device", &format!("virtio-blk-{bus},drive=disk")])

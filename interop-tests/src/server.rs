@@ -1,6 +1,6 @@
 //! The program `kalends` on loopback: as a process, or as a guest.
 
-use crate::{TemporaryDirectory, process, target::Target};
+use crate::{TemporaryDirectory, WorkingCopy, event::Event, process, target::Target};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     env, fs, io,
@@ -83,12 +83,33 @@ impl Server {
         server
     }
 
+    /// What it runs on, as `KALENDS_TARGET` says: `hosted`, `spt`, `hvt` or `virtio`.
+    pub fn target(&self) -> &'static str {
+        match &self.target {
+            Target::Hosted => "hosted",
+            Target::Tender { target, .. } => target,
+            Target::Nested { .. } => "hvt",
+            Target::Virtio { .. } => "virtio",
+        }
+    }
+
     fn is_guest(&self) -> bool {
         !matches!(self.target, Target::Hosted)
     }
 
     fn hosted(&mut self) -> &mut Child {
         self.process.as_mut().expect("the guest has no process on this machine")
+    }
+
+    /// Has the first user push events to the first calendar, in one commit.
+    pub fn push_events(&self, events: impl IntoIterator<Item = Event>) {
+        let directory = TemporaryDirectory::new();
+        let copy = WorkingCopy::clone_of(self, &directory, "copy");
+        for event in events {
+            copy.write(&format!("calendar/{}", event.name), &event.text);
+        }
+        copy.commit_all("Add events");
+        copy.push();
     }
 
     /// Makes another user, whose password is [`PASSWORD`], by a restart with `--user`.
@@ -211,18 +232,12 @@ impl Server {
 
     /// Memory in RAM now, in bytes (`VmRSS`).
     pub fn resident_bytes(&self) -> u64 {
-        self.memory("VmRSS:")
+        process::resident_bytes(self.process())
     }
 
     /// The most memory it ever had in RAM, in bytes (`VmHWM`).
     pub fn peak_resident_bytes(&self) -> u64 {
-        self.memory("VmHWM:")
-    }
-
-    fn memory(&self, key: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        process::peak_resident_bytes(self.process())
     }
 
     /// What it wrote to standard error; an hvt guest, whatever it said once it was ready.

@@ -12,8 +12,9 @@ use crate::{
         layout::{Extent, SUPERBLOCKS, segments_of},
         superblock::{CheckpointPlace, LogPosition, Superblock},
     },
+    replay::segments,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, future::poll_fn, rc::Rc, task::Poll};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A checkpoint that is written, but that no durable superblock names yet.
@@ -63,6 +64,14 @@ impl Core {
                 live.extend(segments);
             }
         }
+        // Nobody reads them any more.
+        let (read, unread) = std::mem::take(&mut state.dropped_packs)
+            .into_iter()
+            .partition::<Vec<_>, _>(|pack| Rc::strong_count(pack) > 1);
+        state.dropped_packs = read;
+        for place in unread.iter().filter_map(|pack| pack.place()) {
+            state.space.release(place.extent);
+        }
         let dead: Vec<u32> = state.data_segments.difference(&live).copied().collect();
         let mut released = state.space.begin_checkpoint();
         released.push(state.checkpoint.extent);
@@ -75,7 +84,8 @@ impl Core {
             let references = repository.latest_references();
             let packs: Vec<_> = repository.packs.iter().filter_map(|pack| pack.place()).collect();
             let (number, name) = (repository.number, repository.name.clone());
-            writer.repository(number, &name, &references, &packs, repository.index.sorted());
+            let moves = repository.stranding_moves;
+            writer.repository(number, &name, moves, &references, &packs, repository.index.sorted());
         }
         let bytes = writer.finish();
         let extent = Extent::count_for(bytes.len() as u64).and_then(|count| state.space.allocate(count, 0));
@@ -110,7 +120,7 @@ impl Core {
         let superblock = Superblock {
             uuid: self.uuid,
             block_size: self.disk.block_size,
-            capacity: self.capacity,
+            capacity: state.capacity_to_come,
             generation: prepared.generation,
             checkpoint: prepared.place,
             log: prepared.log,
@@ -130,6 +140,52 @@ impl Core {
         state.generation = prepared.generation;
         state.superblock_slot = 1 - state.superblock_slot;
         state.checkpoint_due = self.options.checkpoint_after.max(4 * prepared.place.length);
+        self.grow(state);
+        state.compaction.look();
+    }
+
+    /// Uses the rest of a device that has grown, when both superblocks name it: before that, an older one
+    /// could be all that is found after a crash.
+    fn grow(&self, state: &mut State) {
+        let (used, all) = (segments(self.capacity.get()), segments(state.capacity_to_come));
+        if state.capacity_named && used < all {
+            self.capacity.set(state.capacity_to_come);
+            state.space.free(Extent { first: used, count: all - used });
+        }
+        state.capacity_named = true;
+    }
+
+    /// Makes a checkpoint of the state as it is now, beside other work; false when there is no room for it.
+    pub(crate) async fn checkpoint(&self) -> Result<bool, Error> {
+        let mut target = None;
+        poll_fn(|context| {
+            loop {
+                self.wakers.add(context.waker());
+                self.advance();
+                let state = &mut *self.state.borrow_mut();
+                if let Some(error) = &state.failure {
+                    return Poll::Ready(Err(error.clone()));
+                }
+                if target.is_some_and(|target| state.generation >= target) {
+                    return Poll::Ready(Ok(true));
+                }
+                if state.flight.is_some() {
+                    return Poll::Pending;
+                }
+                match (target, state.prepared.is_some()) {
+                    // One that is under way is of an earlier state.
+                    (None, true) | (Some(_), true) => {}
+                    (None, false) => {
+                        target = Some(state.generation + 1);
+                        state.checkpoint_due = 0;
+                    }
+                    (Some(_), false) if state.checkpoint_due == 0 => {}
+                    (Some(_), false) => return Poll::Ready(Ok(false)),
+                }
+                self.start(state);
+            }
+        })
+        .await
     }
 
     /// Makes everything durable and a checkpoint of it, blocking; false when there is no room for one.
@@ -149,9 +205,6 @@ impl Core {
 
     /// Frees by checkpoints what was given up; false when there is nothing to free.
     pub(crate) fn reclaim(&self, state: &mut State) -> Result<bool, Error> {
-        // The previous checkpoint itself is always retained, and nothing is gained by replacing it.
-        let worth = state.removed_since_checkpoint
-            || state.space.segments_to_come() > 2 * state.checkpoint.extent.count + 2;
-        Ok(worth && self.checkpoint_now(state)?)
+        Ok(state.reclaim_pays(self.capacity.get()) && self.checkpoint_now(state)?)
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     Error, ReferenceUpdate,
-    core::{Core, Purpose, RepositoryState, State, Submitted},
+    core::{Core, Purpose, RepositoryState, State, Submitted, SubmittedUpdate},
     extent_writer::WrittenExtent,
     format::{
         layout::Extent,
         operation::{OBJECT_HEADER, Operation, PackPlace},
         record::{Attributes, Record},
     },
-    log::MAX_OPERATION,
+    log::is_large,
     objects::pack::AdoptedPack,
 };
 use bytes::Bytes;
@@ -45,6 +45,8 @@ pub(crate) struct Submission {
     pub(crate) objects: Vec<EncodedObject>,
     pub(crate) packs: Vec<PackToStore>,
     pub(crate) updates: Vec<ReferenceUpdate>,
+    /// Of each update, whether it may leave objects unreachable.
+    pub(crate) strands: Vec<bool>,
 }
 
 /// The space that a transaction takes.
@@ -94,7 +96,7 @@ impl Core {
         self.advance();
         let state = &mut *self.state.borrow_mut();
         state.check_writable()?;
-        let submission = Submission { objects, packs, updates: Vec::new() };
+        let submission = Submission { objects, packs, updates: Vec::new(), strands: Vec::new() };
         let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
         for object in &submission.objects {
             repository.borrow_mut().index.remove(&object.id);
@@ -120,7 +122,7 @@ impl Core {
         purpose: Purpose,
     ) -> Result<Allocation, Error> {
         for _ in 0..3 {
-            let reserve = state.reserve(self.capacity, purpose);
+            let reserve = state.reserve(self.capacity.get(), purpose);
             if let Some(allocation) = try_allocate(self.disk.block_size, state, submission, reserve)? {
                 return Ok(allocation);
             }
@@ -128,6 +130,7 @@ impl Core {
                 break;
             }
         }
+        state.compaction.want_room();
         Err(Error::DeviceFull)
     }
 
@@ -148,7 +151,7 @@ impl Core {
         state.log.append(&Operation::Begin { repository: target.number }.encode(), &mut spare);
         for EncodedObject { id, attributes, entry } in submission.objects {
             let length = entry.len() as u32;
-            let offset = if is_large(&entry) {
+            let offset = if is_large(entry.len()) {
                 let extent = next_extent()?;
                 self.disk.write(extent.offset(), &entry)?;
                 state.extents_unflushed = true;
@@ -162,6 +165,9 @@ impl Core {
                 state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
+            if let Some(journal) = &mut target.journal {
+                journal.objects.push(id);
+            }
         }
         for pack in submission.packs {
             let (adopted, place) = match pack {
@@ -179,18 +185,26 @@ impl Core {
             };
             state.extents_unflushed = true;
             state.log.append(&Operation::Pack(place).encode(), &mut spare);
-            target.packs.push(adopted);
+            target.packs.push(adopted.clone());
+            if let Some(journal) = &mut target.journal {
+                journal.packs.push(adopted);
+            }
         }
         state.submitted += 1;
         let number = state.submitted;
-        for ReferenceUpdate { name, expected, new } in &submission.updates {
-            let operation = Operation::Reference { name, old: *expected, new: *new };
+        let mut updates = Vec::with_capacity(submission.updates.len());
+        for (update, strands) in submission.updates.into_iter().zip(submission.strands) {
+            let ReferenceUpdate { name, expected, new } = update;
+            let operation = Operation::Reference { name: &name, old: expected, new, strands };
             state.log.append(&operation.encode(), &mut spare);
-            target.moved.insert(name.clone(), (number, *new));
+            target.moved.insert(name.clone(), (number, new));
+            target.stranding_moves += u64::from(strands);
+            updates.push(SubmittedUpdate { name, new, strands });
         }
         state.log.append(&Operation::Commit.encode(), &mut spare);
-        let updates = submission.updates.into_iter().map(|update| (update.name, update.new)).collect();
         state.queue.push_back(Submitted { number, repository: repository.clone(), updates });
+        drop(target);
+        state.compaction.note_growth(self.capacity.get(), &repository.borrow());
         Ok(number)
     }
 
@@ -202,7 +216,7 @@ impl Core {
         let needed = state.log.segments_needed(sizes.into_iter());
         let mut segments = Vec::new();
         for _ in 0..needed {
-            let reserve = state.reserve(self.capacity, Purpose::Management);
+            let reserve = state.reserve(self.capacity.get(), Purpose::Management);
             let extent = state.space.allocate(1, reserve).ok_or(Error::DeviceFull)?;
             state.add_data(extent);
             segments.push(extent.first);
@@ -222,13 +236,13 @@ fn try_allocate(
 ) -> Result<Option<Allocation>, Error> {
     let begin = Operation::Begin { repository: 0 }.encode().len();
     let objects = submission.objects.iter().map(|object| {
-        if is_large(&object.entry) { OBJECT_HEADER + 8 } else { OBJECT_HEADER + object.entry.len() }
+        if is_large(object.entry.len()) { OBJECT_HEADER + 8 } else { OBJECT_HEADER + object.entry.len() }
     });
     let packs = submission.packs.iter().map(|_| 1 + 40);
     let references = submission.updates.iter().map(|update| 1 + 1 + 2 + update.name.len() + 40);
     let sizes = [begin].into_iter().chain(objects).chain(packs).chain(references).chain([1]);
     let segments = state.log.segments_needed(sizes);
-    let large = submission.objects.iter().filter(|object| is_large(&object.entry));
+    let large = submission.objects.iter().filter(|object| is_large(object.entry.len()));
     let large = large.map(|object| object.entry.len() as u64);
     let packs = submission.packs.iter().filter_map(|pack| match pack {
         PackToStore::Memory { pack, index, .. } => {
@@ -250,10 +264,6 @@ fn try_allocate(
     }
     let extents = taken.split_off(segments as usize);
     Ok(Some(Allocation { segments: taken, extents }))
-}
-
-fn is_large(entry: &[u8]) -> bool {
-    OBJECT_HEADER + entry.len() > MAX_OPERATION
 }
 
 fn pack_place(extent: Extent, pack: &[u8], index: &[u8], index_checksum: u64, block_size: u32) -> PackPlace {

@@ -3,6 +3,7 @@
 use crate::{
     Error, Object, Tree,
     checkpointing::PreparedCheckpoint,
+    compaction::{CompactionState, RepositoryCompaction},
     disk::Disk,
     format::{
         layout::{Extent, segments_of},
@@ -17,13 +18,14 @@ use crate::{
         index::ObjectIndex,
         pack::AdoptedPack,
     },
+    pins::Pins,
     space::Space,
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use std::{
-    cell::{Ref, RefCell},
+    cell::{Cell, Ref, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     rc::Rc,
     sync::Arc,
@@ -39,6 +41,8 @@ pub struct OpenOptions {
     pub tree_cache: usize,
     /// Bytes of pages of pack indexes to keep. The whole index of a pack takes 42 bytes an object.
     pub index_cache: usize,
+    /// Bytes of objects of packs to keep as bases of deltas.
+    pub base_cache: usize,
     /// The largest object that is read or written, in bytes.
     pub max_object_size: u64,
     /// Bytes of log after which a checkpoint is made, or four times the last checkpoint if that is more.
@@ -52,8 +56,25 @@ impl Default for OpenOptions {
             object_cache: 32 << 20,
             tree_cache: 32 << 20,
             index_cache: 16 << 20,
+            base_cache: 16 << 20,
             max_object_size: 256 << 20,
             checkpoint_after: 8 << 20,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Options for a store whose caches may take so many bytes of memory in all: as by default, or less.
+    pub fn within(memory: usize) -> Self {
+        let most = Self::default();
+        let caches = most.object_cache + most.tree_cache + most.index_cache + most.base_cache;
+        let part = |cache: usize| cache.min((cache as u128 * memory as u128 / caches as u128) as usize);
+        Self {
+            object_cache: part(most.object_cache),
+            tree_cache: part(most.tree_cache),
+            index_cache: part(most.index_cache),
+            base_cache: part(most.base_cache),
+            ..most
         }
     }
 }
@@ -63,7 +84,8 @@ pub(crate) struct Core {
     pub(crate) disk: Disk,
     pub(crate) uuid: u128,
     pub(crate) seed: u64,
-    pub(crate) capacity: u64,
+    /// Bytes of the device that are used.
+    pub(crate) capacity: Cell<u64>,
     pub(crate) options: OpenOptions,
     pub(crate) state: RefCell<State>,
     pub(crate) objects: RefCell<Cache<(u32, ObjectId), Object>>,
@@ -102,8 +124,17 @@ pub(crate) struct State {
     pub(crate) prepared: Option<PreparedCheckpoint>,
     /// Bytes of log after which the next checkpoint is due.
     pub(crate) checkpoint_due: u64,
-    /// Whether a repository was removed since: its segments can be freed.
+    /// Whether a repository was removed since, or records dropped: segments can be freed.
     pub(crate) removed_since_checkpoint: bool,
+    /// Packs that repositories no longer have. They are given up when nobody reads them.
+    pub(crate) dropped_packs: Vec<Rc<AdoptedPack>>,
+    /// What compaction has to do, and whether it is at work.
+    pub(crate) compaction: CompactionState,
+    /// Bytes of the device that the next checkpoint's superblock names: more than are used yet when the
+    /// device has grown.
+    pub(crate) capacity_to_come: u64,
+    /// Whether both superblocks name it but one.
+    pub(crate) capacity_named: bool,
     /// The device failed; nothing more is written.
     pub(crate) failure: Option<Error>,
     /// What the mount found that an operator should know.
@@ -117,6 +148,8 @@ pub(crate) enum Purpose {
     Data,
     /// A small transaction without blobs: it removes entries, or moves references.
     Deletion,
+    /// A pack that takes the place of what it is made of.
+    Compaction,
     /// Repositories are made and removed, checkpoints are made.
     Management,
 }
@@ -125,7 +158,15 @@ pub(crate) enum Purpose {
 pub(crate) struct Submitted {
     pub(crate) number: u64,
     pub(crate) repository: Rc<RefCell<RepositoryState>>,
-    pub(crate) updates: Vec<(String, Option<ObjectId>)>,
+    pub(crate) updates: Vec<SubmittedUpdate>,
+}
+
+/// A reference of a submitted transaction.
+pub(crate) struct SubmittedUpdate {
+    pub(crate) name: String,
+    pub(crate) new: Option<ObjectId>,
+    /// Objects that the value before reached may be unreachable then.
+    pub(crate) strands: bool,
 }
 
 /// One repository.
@@ -140,6 +181,22 @@ pub(crate) struct RepositoryState {
     pub(crate) index: ObjectIndex,
     pub(crate) packs: Vec<Rc<AdoptedPack>>,
     pub(crate) removed: bool,
+    pub(crate) pins: Rc<RefCell<Pins>>,
+    /// How often references were moved so that objects may have become unreachable, since these were
+    /// collected last.
+    pub(crate) stranding_moves: u64,
+    /// What is added while a collection is under way.
+    pub(crate) journal: Option<Journal>,
+    /// What compaction remembers of it.
+    pub(crate) compaction: RepositoryCompaction,
+}
+
+/// Objects added to a repository.
+#[derive(Default)]
+pub(crate) struct Journal {
+    /// To the log, or in extents of their own.
+    pub(crate) objects: Vec<ObjectId>,
+    pub(crate) packs: Vec<Rc<AdoptedPack>>,
 }
 
 impl RepositoryState {
@@ -192,9 +249,18 @@ impl State {
             (segments / 64).clamp(1, 32).saturating_add(checkpoint.saturating_mul(2)).min(segments / 4);
         match purpose {
             Purpose::Management => 0,
-            Purpose::Deletion => management,
+            Purpose::Deletion | Purpose::Compaction => management,
             Purpose::Data => management.saturating_add(deletion).min(segments / 4),
         }
+    }
+
+    /// Whether a checkpoint frees space.
+    pub(crate) fn reclaim_pays(&self, capacity: u64) -> bool {
+        // The previous checkpoint itself is always retained, and nothing is gained by replacing it.
+        self.removed_since_checkpoint
+            || self.capacity_to_come > capacity
+            || self.dropped_packs.iter().any(|pack| Rc::strong_count(pack) == 1)
+            || self.space.segments_to_come() > 2 * self.checkpoint.extent.count + 2
     }
 
     /// Notes that the segments of an extent hold data.
@@ -215,13 +281,20 @@ impl Core {
     /// Finds an object of a repository.
     pub(crate) fn fetch(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Fetched, Error> {
         let state = repository.borrow();
-        if let Some(object) = self.objects.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(object));
+        match self.cached(state.number, id) {
+            Some(object) => Ok(Fetched::Object(object)),
+            None => self.fetch_encoded(state, id),
         }
-        if let Some(tree) = self.trees.borrow_mut().get(&(state.number, id.to_owned())) {
-            return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.to_bytes() }));
+    }
+
+    /// An object that was read or written not long ago.
+    pub(crate) fn cached(&self, repository: u32, id: &oid) -> Option<Object> {
+        let key = (repository, id.to_owned());
+        if let Some(object) = self.objects.borrow_mut().get(&key) {
+            return Some(object);
         }
-        self.fetch_encoded(state, id)
+        let tree = self.trees.borrow_mut().get(&key)?;
+        Some(Object { kind: Kind::Tree, data: tree.to_bytes() })
     }
 
     /// Finds an object of a repository as it is stored.

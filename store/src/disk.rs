@@ -1,9 +1,12 @@
 //! Reads of any byte range over a device that is read in blocks.
 
-use crate::{Error, objects::page_cache::PageCache};
+use crate::{
+    Error, Object, OpenOptions,
+    objects::{cache::Cache, page_cache::PageCache},
+};
 use bytes::Bytes;
 use kalends_block_backend::BlockDevice;
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 /// A device, with the block size that the store was formatted for.
 #[derive(Clone)]
@@ -12,12 +15,19 @@ pub(crate) struct Disk {
     pub(crate) block_size: u32,
     /// Pages of the indexes of its packs.
     pub(crate) pages: Rc<PageCache>,
+    /// Bases of deltas, by pack and offset there.
+    pub(crate) bases: Rc<RefCell<Cache<(u32, u64), Object>>>,
 }
 
 impl Disk {
-    /// A device, with a budget in bytes for pages of indexes.
-    pub(crate) fn new(device: &Rc<dyn BlockDevice>, block_size: u32, pages: usize) -> Self {
-        Self { device: device.clone(), block_size, pages: Rc::new(PageCache::new(pages)) }
+    /// A device, with caches as the options have them.
+    pub(crate) fn new(device: &Rc<dyn BlockDevice>, block_size: u32, options: &OpenOptions) -> Self {
+        Self {
+            device: device.clone(),
+            block_size,
+            pages: Rc::new(PageCache::new(options.index_cache)),
+            bases: Rc::new(RefCell::new(Cache::new(options.base_cache))),
+        }
     }
 
     /// Reads any range.

@@ -41,6 +41,18 @@ impl ExtentWriter {
         Ok(Self { core: core.clone(), extent, length: 0, tail: Vec::with_capacity(PIECE), kept: false })
     }
 
+    /// An extent for so many bytes, which leaves so many segments free.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFull`].
+    pub(crate) fn of_size(core: &Rc<Core>, bytes: u64, reserve: u32) -> Result<Self, Error> {
+        let mut state = core.state.borrow_mut();
+        state.check_writable()?;
+        let extent = Extent::count_for(bytes).and_then(|count| state.space.allocate(count, reserve));
+        let extent = extent.ok_or(Error::DeviceFull)?;
+        Ok(Self { core: core.clone(), extent, length: 0, tail: Vec::with_capacity(PIECE), kept: false })
+    }
+
     /// Bytes appended so far.
     pub(crate) fn length(&self) -> u64 {
         self.length
@@ -160,7 +172,7 @@ impl ExtentWriter {
     fn extend(&mut self, more: u32) -> bool {
         let Some(first) = self.extent.first.checked_add(self.extent.count) else { return false };
         let state = &mut *self.core.state.borrow_mut();
-        let reserve = state.reserve(self.core.capacity, Purpose::Data);
+        let reserve = state.reserve(self.core.capacity.get(), Purpose::Data);
         let taken = state.space.free_segments() >= more.saturating_add(reserve)
             && state.space.take(Extent { first, count: more });
         if taken {
@@ -230,7 +242,7 @@ fn allocate(core: &Core, count: u32) -> Result<Extent, Error> {
     let state = &mut *core.state.borrow_mut();
     state.check_writable()?;
     for _ in 0..3 {
-        let reserve = state.reserve(core.capacity, Purpose::Data);
+        let reserve = state.reserve(core.capacity.get(), Purpose::Data);
         if let Some(extent) = state.space.allocate_to_grow(count, reserve) {
             return Ok(extent);
         }

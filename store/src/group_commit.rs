@@ -3,7 +3,10 @@
 //! One flush is under way at a time; what is submitted meanwhile shares the next. The flush belongs to the
 //! store and not to the [`Commit`](crate::Commit) that started it, so whoever polls next carries it on.
 
-use crate::{Error, core::Core, core::State};
+use crate::{
+    Error,
+    core::{Core, State, SubmittedUpdate},
+};
 use kalends_block_backend::FlushFuture;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -35,7 +38,7 @@ enum Stage {
 pub(crate) struct Wakers(Mutex<Vec<Waker>>);
 
 impl Wakers {
-    fn add(&self, waker: &Waker) {
+    pub(crate) fn add(&self, waker: &Waker) {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !wakers.iter().any(|known| known.will_wake(waker)) {
             wakers.push(waker.clone());
@@ -147,14 +150,17 @@ impl Core {
         while state.queue.front().is_some_and(|submitted| submitted.number <= covers) {
             let Some(submitted) = state.queue.pop_front() else { break };
             let mut repository = submitted.repository.borrow_mut();
-            for (name, new) in submitted.updates {
+            for SubmittedUpdate { name, new, strands } in submitted.updates {
                 if repository.moved.get(&name).is_some_and(|(number, _)| *number == submitted.number) {
                     repository.moved.remove(&name);
                 }
-                match new {
+                let former = match new {
                     Some(id) => repository.references.insert(name, id),
                     None => repository.references.remove(&name),
                 };
+                if let Some(former) = former.filter(|_| strands) {
+                    repository.pins.borrow_mut().moved(former);
+                }
             }
         }
         if installs {

@@ -3,6 +3,7 @@
 use crate::format::{
     frame::{self, FrameHeader, HEADER},
     layout::SEGMENT,
+    operation::OBJECT_HEADER,
     superblock::LogPosition,
 };
 use bytes::Bytes;
@@ -10,6 +11,11 @@ use std::collections::VecDeque;
 
 /// The largest operation that fits into a frame.
 pub(crate) const MAX_OPERATION: usize = SEGMENT as usize - HEADER;
+
+/// Whether an object whose entry has so many bytes does not fit into a frame, and is in an extent of its own.
+pub(crate) fn is_large(entry: usize) -> bool {
+    OBJECT_HEADER + entry > MAX_OPERATION
+}
 
 /// A frame that waits to be written.
 #[derive(Clone)]
@@ -82,7 +88,7 @@ impl Log {
             self.position.offset = 0;
             self.position.next_segment = spare.next().expect("as many segments as were asked for");
         }
-        let offset = self.open_offset() + self.open.len() as u64;
+        let offset = self.end();
         self.open.extend_from_slice(operation);
         offset
     }
@@ -118,6 +124,11 @@ impl Log {
         self.position.sequence += 1;
         self.since_checkpoint += frame.len() as u64;
         self.sealed.push_back(SealedFrame { offset, bytes: frame.into(), sequence: header.sequence });
+    }
+
+    /// Where the next operation will be on the device, if it fits into the open frame.
+    pub(crate) fn end(&self) -> u64 {
+        self.open_offset() + self.open.len() as u64
     }
 
     /// Where the log goes on, after what is sealed.

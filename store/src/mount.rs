@@ -25,7 +25,8 @@ use gix_hash::ObjectId;
 use kalends_block_backend::BlockDevice;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
     rc::Rc,
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -38,7 +39,7 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
             "its block size of {block_size} bytes is not supported"
         )));
     }
-    let capacity = device.capacity().min(MAX_CAPACITY) / SEGMENT * SEGMENT;
+    let capacity = usable(device.capacity());
     if capacity < MIN_CAPACITY {
         return Err(Error::UnsuitableDevice(format!(
             "it has {} bytes; a store needs at least {} MiB",
@@ -46,7 +47,7 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
             MIN_CAPACITY / SEGMENT
         )));
     }
-    let disk = Disk::new(device, block_size, 0);
+    let disk = Disk::new(device, block_size, &OpenOptions::default());
     // What was there must not come back if this is interrupted.
     for offset in SUPERBLOCKS {
         disk.write(offset, &[0; SUPERBLOCK_LENGTH])?;
@@ -74,6 +75,11 @@ pub(crate) fn format(device: &Rc<dyn BlockDevice>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a store can use of so many bytes.
+fn usable(bytes: u64) -> u64 {
+    bytes.min(MAX_CAPACITY) / SEGMENT * SEGMENT
+}
+
 fn random(bytes: &mut [u8]) -> Result<(), Error> {
     getrandom::fill(bytes).map_err(|error| Error::UnsuitableDevice(format!("no entropy: {error}")))
 }
@@ -82,7 +88,7 @@ fn random(bytes: &mut [u8]) -> Result<(), Error> {
 pub(crate) fn read_superblocks(
     device: &Rc<dyn BlockDevice>,
 ) -> Result<[Result<Superblock, SuperblockError>; 2], Error> {
-    let disk = Disk::new(device, device.block_size(), 0);
+    let disk = Disk::new(device, device.block_size(), &OpenOptions::default());
     if device.capacity() < SUPERBLOCKS[1] + SUPERBLOCK_LENGTH as u64 {
         return Err(Error::NotAStore(format!("{} bytes are too few", device.capacity())));
     }
@@ -126,9 +132,9 @@ pub(crate) fn open(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<
         notices.push("one superblock is damaged; the other one is in use".to_owned());
     }
     let mut first_error = None;
-    let acknowledged = acknowledged(&candidates);
+    let witness = Witness::of(&candidates);
     for (slot, superblock) in candidates {
-        match open_from(&device, slot, &superblock, acknowledged, options.clone()) {
+        match open_from(&device, slot, &superblock, witness, options.clone()) {
             Ok(core) => {
                 // What a process that was killed had written counts from now on, so it has to be durable.
                 device.flush()?;
@@ -146,21 +152,35 @@ pub(crate) fn open(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<
     Err(first_error.unwrap_or_else(|| Error::NotAStore("it has no superblock".into())))
 }
 
-/// The number of the first frame that may not have been acknowledged: all before it were durable when the
-/// newest superblock was written.
-pub(crate) fn acknowledged(candidates: &[(usize, Superblock)]) -> u64 {
-    candidates.iter().map(|(_, superblock)| superblock.log.sequence).max().unwrap_or(0)
+/// What both superblocks together tell of a store, whichever of them it is opened from.
+#[derive(Clone, Copy)]
+pub(crate) struct Witness {
+    /// The number of the first frame that may not have been acknowledged: all before it were durable when
+    /// the newest superblock was written.
+    pub(crate) acknowledged: u64,
+    /// Bytes of the device that are used: what a device has grown by is not before both name it.
+    pub(crate) capacity: u64,
+}
+
+impl Witness {
+    pub(crate) fn of(candidates: &[(usize, Superblock)]) -> Self {
+        let superblocks = candidates.iter().map(|(_, superblock)| superblock);
+        Self {
+            acknowledged: superblocks.clone().map(|superblock| superblock.log.sequence).max().unwrap_or(0),
+            capacity: superblocks.map(|superblock| superblock.capacity).min().unwrap_or(0),
+        }
+    }
 }
 
 /// Checks that the device can hold the store of a superblock.
 pub(crate) fn disk_for(
     device: &Rc<dyn BlockDevice>,
     superblock: &Superblock,
-    pages: usize,
+    options: &OpenOptions,
 ) -> Result<Disk, Error> {
     if superblock.capacity > device.capacity() {
         return Err(Error::NotAStore(format!(
-            "it was formatted with {} bytes, and the device has {} only",
+            "the store uses {} bytes, and the device has {} only: part of it is cut off",
             superblock.capacity,
             device.capacity()
         )));
@@ -172,21 +192,22 @@ pub(crate) fn disk_for(
             device.block_size()
         )));
     }
-    Ok(Disk::new(device, superblock.block_size, pages))
+    Ok(Disk::new(device, superblock.block_size, options))
 }
 
-/// Opens the store from one superblock, writing nothing. The log must reach to the frame `acknowledged`.
+/// Opens the store from one superblock, writing nothing. The log must reach as far as was acknowledged.
 pub(crate) fn open_from(
     device: &Rc<dyn BlockDevice>,
     slot: usize,
     superblock: &Superblock,
-    acknowledged: u64,
+    witness: Witness,
     options: OpenOptions,
 ) -> Result<Core, Error> {
-    let disk = disk_for(device, superblock, options.index_cache)?;
+    let Witness { acknowledged, capacity } = witness;
+    let disk = disk_for(device, superblock, &options)?;
     let seed = frame::seed(superblock.uuid);
-    let mut loader = Loader::from_checkpoint(&disk, superblock)?;
-    let mut reader = LogReader::new(&disk, seed, segments(superblock.capacity), superblock.log);
+    let mut loader = Loader::from_checkpoint(&disk, superblock, capacity)?;
+    let mut reader = LogReader::new(&disk, seed, segments(capacity), superblock.log);
     while let Some(frame) = reader.next()? {
         loader.frame(&frame)?;
     }
@@ -218,7 +239,7 @@ pub(crate) fn finish(
     options: OpenOptions,
 ) -> Result<Core, Error> {
     let seed = frame::seed(superblock.uuid);
-    let disk = loader.disk.clone();
+    let (disk, capacity) = (loader.disk.clone(), loader.capacity);
     let space = loader.space(superblock, position)?;
     let mut notices = Vec::new();
     let (secrets, secrets_generation, secrets_slot) =
@@ -249,6 +270,10 @@ pub(crate) fn finish(
         superblock_slot: slot,
         prepared: None,
         removed_since_checkpoint: loader.removed,
+        dropped_packs: Vec::new(),
+        compaction: Default::default(),
+        capacity_to_come: usable(disk.device.capacity()),
+        capacity_named: superblock.capacity >= usable(disk.device.capacity()),
         checkpoint_due: options.checkpoint_after.max(4 * superblock.checkpoint.length),
         failure: None,
         notices,
@@ -257,7 +282,7 @@ pub(crate) fn finish(
         disk,
         uuid: superblock.uuid,
         seed,
-        capacity: superblock.capacity,
+        capacity: capacity.into(),
         objects: RefCell::new(Cache::new(options.object_cache)),
         trees: RefCell::new(Cache::new(options.tree_cache)),
         options,
@@ -313,7 +338,7 @@ fn newest_secrets(slots: [SecretsSlot; 2], notices: &mut Vec<String>) -> (secret
 /// Builds the state from a checkpoint and the log after it.
 pub(crate) struct Loader<'a> {
     disk: &'a Disk,
-    capacity: u64,
+    pub(crate) capacity: u64,
     pub(crate) repositories: BTreeMap<u32, RepositoryState>,
     pub(crate) next_repository: u32,
     pub(crate) data_segments: BTreeSet<u32>,
@@ -325,6 +350,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) pending: Vec<Change>,
     pub(crate) current: Option<u32>,
     session: Option<u64>,
+    /// Whether parts of the log are lost, so that what it takes for granted may be missing.
+    pub(crate) lossy: bool,
     /// Whether a repository was removed since the checkpoint.
     removed: bool,
 }
@@ -334,12 +361,20 @@ pub(crate) enum Change {
     Create(u32, String),
     Remove(u32),
     Object(u32, Record),
-    Reference(u32, String, Option<ObjectId>),
+    /// Also whether objects may be unreachable by it.
+    Reference(u32, String, Option<ObjectId>, bool),
     Pack(u32, PackPlace),
+    DropPack(u32, u32),
+    DropRecords(u32, Vec<Range<u64>>),
+    Collected(u32, u64),
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn from_checkpoint(disk: &'a Disk, superblock: &Superblock) -> Result<Self, Error> {
+    pub(crate) fn from_checkpoint(
+        disk: &'a Disk,
+        superblock: &Superblock,
+        capacity: u64,
+    ) -> Result<Self, Error> {
         let place = superblock.checkpoint;
         let damaged = |what: String| Error::DamagedStore(format!("the checkpoint {what}"));
         let length = usize::try_from(place.length).map_err(|_| damaged("is too large".into()))?;
@@ -350,7 +385,7 @@ impl<'a> Loader<'a> {
         let checkpoint = Checkpoint::decode(&bytes).map_err(|error| damaged(error.to_string()))?;
         let mut loader = Self {
             disk,
-            capacity: superblock.capacity,
+            capacity,
             repositories: BTreeMap::new(),
             next_repository: checkpoint.next_repository,
             data_segments: BTreeSet::new(),
@@ -359,6 +394,7 @@ impl<'a> Loader<'a> {
             pending: Vec::new(),
             current: None,
             session: None,
+            lossy: false,
             removed: false,
         };
         for image in checkpoint.repositories {
@@ -369,11 +405,11 @@ impl<'a> Loader<'a> {
             let state = RepositoryState {
                 number: image.number,
                 name: image.name,
+                stranding_moves: image.stranding_moves,
                 references: image.references,
-                moved: HashMap::new(),
                 index: ObjectIndex::from_sorted(image.records),
                 packs,
-                removed: false,
+                ..RepositoryState::default()
             };
             loader.repositories.insert(state.number, state);
         }
@@ -408,7 +444,7 @@ impl<'a> Loader<'a> {
         let mut operations = Operations::new(&frame.operations);
         while let Some(operation) = operations.next().map_err(|error| damaged(&error.to_string()))? {
             let current = self.current.ok_or_else(|| damaged("an operation without repository"));
-            self.pending.push(match operation {
+            let change = match operation {
                 Operation::Begin { repository } => {
                     self.current = Some(repository);
                     continue;
@@ -422,8 +458,24 @@ impl<'a> Loader<'a> {
                 Operation::LargeObject { id, attributes, offset, length } => {
                     Change::Object(current?, Record::new(&id, offset, length, attributes))
                 }
-                Operation::Reference { name, new, .. } => Change::Reference(current?, name.into(), new),
+                Operation::Reference { name, new, strands, .. } => {
+                    Change::Reference(current?, name.into(), new, strands)
+                }
                 Operation::Pack(place) => Change::Pack(current?, place),
+                Operation::DropPack { first } => Change::DropPack(current?, first),
+                Operation::DropRecords { start, end } => {
+                    let current = current?;
+                    // Many come in a row, and each of them would go over the whole index.
+                    if let Some(Change::DropRecords(number, ranges)) = self.pending.last_mut()
+                        && *number == current
+                        && ranges.last().is_none_or(|last| last.end <= start)
+                    {
+                        ranges.push(start..end);
+                        continue;
+                    }
+                    Change::DropRecords(current, std::iter::once(start..end).collect())
+                }
+                Operation::Collected { moves } => Change::Collected(current?, moves),
                 Operation::Commit => {
                     for change in std::mem::take(&mut self.pending) {
                         self.apply(change)?;
@@ -431,7 +483,8 @@ impl<'a> Loader<'a> {
                     self.current = None;
                     continue;
                 }
-            });
+            };
+            self.pending.push(change);
         }
         Ok(())
     }
@@ -456,7 +509,11 @@ impl<'a> Loader<'a> {
                 self.check_record(record)?;
                 *number
             }
-            Change::Reference(number, ..) | Change::Pack(number, _) => *number,
+            Change::Reference(number, ..)
+            | Change::Pack(number, _)
+            | Change::DropPack(number, _)
+            | Change::DropRecords(number, _)
+            | Change::Collected(number, _) => *number,
         };
         let pack = match &change {
             Change::Pack(_, place) => Some(self.pack(*place)?),
@@ -465,13 +522,36 @@ impl<'a> Loader<'a> {
         let repository = self.repositories.get_mut(&number).ok_or_else(|| missing(number))?;
         match change {
             Change::Object(_, record) => repository.index.insert(record),
-            Change::Reference(_, name, Some(id)) => {
-                repository.references.insert(name, id);
-            }
-            Change::Reference(_, name, None) => {
-                repository.references.remove(&name);
+            Change::Reference(_, name, new, strands) => {
+                repository.stranding_moves += u64::from(strands);
+                match new {
+                    Some(id) => repository.references.insert(name, id),
+                    None => repository.references.remove(&name),
+                };
             }
             Change::Pack(..) => repository.packs.extend(pack),
+            Change::DropPack(_, first) => {
+                let starts =
+                    |pack: &Rc<AdoptedPack>| pack.place().is_some_and(|place| place.extent.first == first);
+                let Some(at) = repository.packs.iter().position(starts) else {
+                    if self.lossy {
+                        return Ok(());
+                    }
+                    return Err(Error::DamagedStore(format!(
+                        "the log drops a pack at segment {first}, which is not there"
+                    )));
+                };
+                let dropped = repository.packs.remove(at);
+                self.released.extend(dropped.place().map(|place| place.extent));
+                self.removed = true;
+            }
+            Change::DropRecords(_, ranges) => {
+                repository.index.remove_ranges(&ranges);
+                self.removed = true;
+            }
+            Change::Collected(_, moves) => {
+                repository.stranding_moves = repository.stranding_moves.saturating_sub(moves);
+            }
             Change::Create(..) | Change::Remove(_) => {}
         }
         Ok(())

@@ -51,6 +51,15 @@ pub trait Objects {
         Ok(Rc::new(Tree::decode(object.data)?))
     }
 
+    /// Sorts objects as they lie, in which order many are read most cheaply: a pack has the bases of deltas
+    /// before what is made from them. The order means nothing where objects have no place.
+    ///
+    /// # Errors
+    /// Those of reading the indexes of packs.
+    fn sort_for_reading(&self, _ids: &mut [ObjectId]) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The tree of a commit.
     fn tree_of_commit(&self, id: &ObjectId) -> Result<ObjectId, Error> {
         let object = self.object(id)?;

@@ -10,6 +10,10 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// Segments held at once.
+const LOADED: usize = 2;
 
 /// One frame found in the log.
 pub(crate) struct Frame {
@@ -42,15 +46,15 @@ pub(crate) struct LogReader<'a> {
     seed: u64,
     segments: u32,
     position: LogPosition,
-    /// The end of the segment at hand, from an offset on.
-    loaded: Option<(u32, u32, Bytes)>,
+    /// The ends of the segments at hand, from an offset on: the end of a log is looked for in two.
+    loaded: VecDeque<(u32, u32, Bytes)>,
     bytes: u64,
 }
 
 impl<'a> LogReader<'a> {
     /// Starts at a position of a store with so many segments.
     pub(crate) fn new(disk: &'a Disk, seed: u64, segments: u32, position: LogPosition) -> Self {
-        Self { disk, seed, segments, position, loaded: None, bytes: 0 }
+        Self { disk, seed, segments, position, loaded: VecDeque::new(), bytes: 0 }
     }
 
     /// After the last whole frame.
@@ -100,16 +104,15 @@ impl<'a> LogReader<'a> {
 
     /// The rest of a segment from an offset on: what is before it may be unreadable by now.
     fn load(&mut self, segment: u32, offset: u32) -> Result<Bytes, Error> {
-        let (from, content) = match &self.loaded {
-            Some((number, from, content)) if *number == segment && *from <= offset => (*from, content),
-            _ => {
-                let start = u64::from(segment) * SEGMENT + u64::from(offset);
-                let content = self.disk.read(start, SEGMENT as usize - offset as usize)?;
-                let (_, from, content) = self.loaded.insert((segment, offset, content));
-                (*from, &*content)
-            }
-        };
-        Ok(content.slice((offset - from) as usize..))
+        let known = self.loaded.iter().find(|(number, from, _)| *number == segment && *from <= offset);
+        if let Some((_, from, content)) = known {
+            return Ok(content.slice((offset - from) as usize..));
+        }
+        let start = u64::from(segment) * SEGMENT + u64::from(offset);
+        let content = self.disk.read(start, SEGMENT as usize - offset as usize)?;
+        self.loaded.truncate(LOADED - 1);
+        self.loaded.push_front((segment, offset, content.clone()));
+        Ok(content)
     }
 
     /// Looks beyond the end of the log for frames which prove that something acknowledged is missing.

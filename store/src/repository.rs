@@ -1,7 +1,7 @@
 //! One repository: objects and references.
 
 use crate::{
-    EncodedEntry, Error, Object, ObjectHeader, Objects, Transaction, Tree,
+    EncodedEntry, Error, Object, ObjectHeader, Objects, Pin, Transaction, Tree,
     core::{Core, RepositoryState},
     format::record::Attributes,
     objects::{
@@ -14,7 +14,7 @@ use crate::{
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 /// A reference and the object it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +192,12 @@ impl Repository {
         Err(Error::NoObject(id.to_owned()))
     }
 
+    /// While the pin lives, nothing is collected that the references reach now: for what reads on while
+    /// others run.
+    pub fn pin(&self) -> Pin {
+        Pin::new(&self.state.borrow().pins)
+    }
+
     /// Begins a transaction. It holds nothing until it is submitted, and may be dropped.
     pub fn transaction(&self) -> Transaction {
         Transaction::new(self.clone())
@@ -221,5 +227,24 @@ impl Objects for Repository {
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
         self.core.tree(&self.state, id)
+    }
+
+    fn sort_for_reading(&self, ids: &mut [ObjectId]) -> Result<(), Error> {
+        let state = self.state.borrow();
+        let mut places = HashMap::with_capacity(ids.len());
+        for id in ids.iter() {
+            if let Some(record) = state.index.get(id) {
+                places.insert(*id, (0, record.offset()));
+                continue;
+            }
+            for (number, pack) in state.packs.iter().enumerate() {
+                if let Some(position) = pack.find(id)? {
+                    places.insert(*id, (number + 1, position.offset()));
+                    break;
+                }
+            }
+        }
+        ids.sort_by_cached_key(|id| places.get(id).copied());
+        Ok(())
     }
 }

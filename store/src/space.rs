@@ -31,6 +31,11 @@ impl Space {
         self.free_segments
     }
 
+    /// The most free segments in a row.
+    pub(crate) fn largest(&self) -> u32 {
+        self.free.values().copied().max().unwrap_or(0)
+    }
+
     /// How many segments the next two checkpoints free.
     pub(crate) fn segments_to_come(&self) -> u32 {
         self.held.iter().chain(&self.retained).map(|extent| extent.count).sum()

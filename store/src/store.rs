@@ -103,11 +103,8 @@ impl Store {
         found.removed = true;
         found.references.clear();
         found.index = Default::default();
-        for pack in std::mem::take(&mut found.packs) {
-            if let Some(place) = pack.place() {
-                state.space.release(place.extent);
-            }
-        }
+        // Clones under way may still read them.
+        state.dropped_packs.append(&mut found.packs);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Transactions: new objects and reference updates, all or nothing.
 
 use crate::{
-    Error, Object, Objects, Repository, Tree,
+    Error, Object, Objects, Pin, Repository, Tree,
     commit::{EncodedObject, PackToStore, Submission},
     core::Core,
     format::{
@@ -19,12 +19,12 @@ use crate::{
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
-use gix_object::{Kind, tree::EntryKind};
+use gix_object::{CommitRefIter, Kind, tree::EntryKind};
 use std::{
     cell::RefCell,
     collections::HashMap,
     future::Future,
-    pin::Pin,
+    pin,
     rc::Rc,
     task::{Context, Poll},
 };
@@ -58,6 +58,8 @@ pub struct ReferenceUpdate {
 /// Objects and reference updates that become visible together. Reads see the transaction's own objects.
 pub struct Transaction {
     repository: Repository,
+    /// What it was begun upon, and relies on, is not collected.
+    pin: Pin,
     objects: HashMap<ObjectId, NewObject>,
     /// The objects in the order in which they came: bases before their deltas.
     order: Vec<ObjectId>,
@@ -82,6 +84,7 @@ struct NewPack {
 impl Transaction {
     pub(crate) fn new(repository: Repository) -> Self {
         Self {
+            pin: repository.pin(),
             repository,
             objects: HashMap::new(),
             order: Vec::new(),
@@ -135,6 +138,9 @@ impl Transaction {
             (None, Some(base_id)) => return Ok(base_id),
             (None, None) => base,
         };
+        for id in base_id.iter().chain(edits.iter().filter_map(|edit| Some(&edit.entry.as_ref()?.1))) {
+            self.rely_on(id);
+        }
         let id = tree.id()?;
         if !self.has(&id)? {
             let (entry, step) = self.encode_tree(base_id, &tree)?;
@@ -210,6 +216,13 @@ impl Transaction {
         Ok(())
     }
 
+    /// An object that the caller has not made, and that a reference is to name.
+    pub(crate) fn rely_on(&self, id: &ObjectId) {
+        if !self.objects.contains_key(id) {
+            self.pin.add(*id);
+        }
+    }
+
     /// Adopts a pack that was received and completed. `tips` are as for [`pack_index::write`].
     pub(crate) async fn adopt_received(
         &mut self,
@@ -241,6 +254,7 @@ impl Transaction {
 
     /// Moves a reference, if it has the expected value when the transaction is submitted.
     pub fn update_reference(&mut self, update: ReferenceUpdate) {
+        update.new.iter().for_each(|id| self.rely_on(id));
         self.updates.push(update);
     }
 
@@ -266,7 +280,8 @@ impl Transaction {
         }
         let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
-        let submission = Submission { objects, packs, updates: self.updates };
+        let strands = self.updates.iter().map(|update| may_strand(update, &contents)).collect();
+        let submission = Submission { objects, packs, updates: self.updates, strands };
         let number = core.submit(self.repository.state(), submission)?;
         // What was just written is what is read next.
         for (id, kind, content) in contents {
@@ -281,7 +296,15 @@ impl Transaction {
     }
 
     fn has(&self, id: &ObjectId) -> Result<bool, Error> {
-        Ok(self.objects.contains_key(id) || self.repository.state().borrow().contains(id)?)
+        if self.objects.contains_key(id) {
+            return Ok(true);
+        }
+        let present = self.repository.state().borrow().contains(id)?;
+        if present {
+            // It may be one that no reference reaches, and be collected before this is submitted.
+            self.pin.add(*id);
+        }
+        Ok(present)
     }
 
     fn add(&mut self, id: ObjectId, object: NewObject) -> Result<(), Error> {
@@ -314,6 +337,19 @@ impl Transaction {
     }
 }
 
+/// Whether objects may become unreachable by this update: not when a reference moves on to a commit made upon
+/// the one that it has. `contents` are the new objects whose content is at hand.
+fn may_strand(update: &ReferenceUpdate, contents: &[(ObjectId, Kind, Bytes)]) -> bool {
+    let Some(old) = update.expected else { return false };
+    let Some(new) = update.new else { return true };
+    let content = contents.iter().rev().find(|(id, ..)| *id == new);
+    old != new
+        && !content.is_some_and(|(_, kind, data)| {
+            *kind == Kind::Commit
+                && CommitRefIter::from_bytes(data, gix_hash::Kind::Sha1).parent_ids().any(|id| id == old)
+        })
+}
+
 impl Lineage for Transaction {
     fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
         let Some(object) = self.objects.get(id) else { return self.repository.lineage(id) };
@@ -334,7 +370,8 @@ impl Objects for Transaction {
         match self.fetch(id)? {
             Fetched::Object(object) => Ok(object),
             _ => {
-                fetch::decode(id, &|id: &oid| self.fetch(id), self.repository.core().options.max_object_size)
+                let limit = self.repository.core().options.max_object_size;
+                fetch::decode(id, &|id: &oid| self.fetch(id), limit)
             }
         }
     }
@@ -378,7 +415,7 @@ impl Commit {
 impl Future for Commit {
     type Output = Result<(), Error>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if !self.polled {
             // Others that are ready to run may submit first, and share the flush.
             self.polled = true;

@@ -294,7 +294,7 @@ fn devices_that_hold_no_store_of_ours_are_refused_and_left_alone() {
     let good = device(8);
     drop(format(&good));
     let cut = Rc::new(SimulatedDevice::from_bytes(good.contents()[..7 << 20].to_vec(), 512));
-    assert!(refusal(&cut).contains("formatted with 8388608 bytes, and the device has 7340032 only"));
+    assert!(refusal(&cut).contains("the store uses 8388608 bytes, and the device has 7340032 only"));
     let coarse = Rc::new(SimulatedDevice::from_bytes(good.contents(), 4096));
     assert!(refusal(&coarse).contains("blocks of 512 bytes, and the device has blocks of 4096"));
     let mut damaged = good.contents();

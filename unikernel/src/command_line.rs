@@ -18,16 +18,19 @@ Kalends serves calendars (CalDAV) and their history (git) from one block device.
 
 Usage: kalends [serve] [OPTIONS]
        kalends fsck DEVICE
+       kalends compact DEVICE
        kalends repair DEVICE [--from [NAME=]SOURCE]... [--dry-run]
        kalends export DEVICE DIRECTORY
        kalends image create|add-user|set-password|import|export|inspect DEVICE ...
        kalends passwd
-       kalends run spt|hvt IMAGE ...
+       kalends run spt|hvt|virtio IMAGE ...
        kalends help | version
 
   serve    serves the calendars and repositories of a device
   fsck     checks a device that is not being served, down to the last object, and writes nothing;
            exit status 0: clean, 1: damaged, 2: it cannot be checked
+  compact  makes such a device small: packs what is in its log, and removes what no branch or tag reaches;
+           a server does so by itself, as far as it pays
   repair   makes such a device whole again: from itself, and with --from from clones. SOURCE is a git
            repository, a bundle, a directory of repositories (as `export` writes them) or a URL, which
            stock git clones; NAME is the repository that it is a clone of [default: as SOURCE is named].
@@ -82,6 +85,10 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
     /// Check a device.
     Fsck {
+        device: PathBuf,
+    },
+    /// Compact a device.
+    Compact {
         device: PathBuf,
     },
     /// Restore what is damaged on a device.
@@ -169,7 +176,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 return Err("image takes its options after it".into());
             }
             Arg::Value(name)
-                if !named && matches!(name.to_str(), Some("fsck" | "repair" | "export" | "passwd")) =>
+                if !named
+                    && matches!(name.to_str(), Some("fsck" | "compact" | "repair" | "export" | "passwd")) =>
             {
                 if listen.is_empty() && certificate.is_none() && key.is_none() && options == defaults {
                     return offline(&name.to_string_lossy(), &mut parser);
@@ -244,12 +252,14 @@ fn offline(command: &str, parser: &mut Parser) -> Result<Command, String> {
     }
     match (command, places.as_slice()) {
         ("fsck", [device]) => Ok(Command::Fsck { device: device.clone() }),
+        ("compact", [device]) => Ok(Command::Compact { device: device.clone() }),
         ("repair", [device]) => Ok(Command::Repair { device: device.clone(), from, dry_run }),
         ("export", [device, directory]) => {
             Ok(Command::Export { device: device.clone(), directory: directory.clone() })
         }
         ("passwd", []) => Ok(Command::Passwd),
         ("fsck", _) => Err("usage: kalends fsck DEVICE".into()),
+        ("compact", _) => Err("usage: kalends compact DEVICE".into()),
         ("repair", _) => Err("usage: kalends repair DEVICE [--from [NAME=]SOURCE]... [--dry-run]".into()),
         ("export", _) => Err("usage: kalends export DEVICE DIRECTORY".into()),
         _ => Err("usage: kalends passwd (it asks for the password)".into()),

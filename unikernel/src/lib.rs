@@ -2,6 +2,8 @@
 
 mod authority;
 mod handler;
+mod maintenance;
 
-pub use authority::{has_own_authority, own_authority};
+pub use authority::{has_own_authority, own_authority, own_certificate};
 pub use handler::ServiceHandler;
+pub use maintenance::maintained;

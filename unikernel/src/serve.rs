@@ -3,7 +3,7 @@
 use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
-use kalends::ServiceHandler;
+use kalends::{ServiceHandler, maintained};
 use kalends_caldav::{Service, ServiceOptions, realm::Realm};
 use kalends_tls_frontend::{
     Limits, Listener, Network, Server, Shutdown,
@@ -42,7 +42,7 @@ fn serve_on<N: Network>(
     let service_options = ServiceOptions {
         hostname: options.hostname.clone(),
         authority: authority.as_ref().map(|authority| authority.pem.clone()),
-        push_memory: None,
+        ..ServiceOptions::default()
     };
     let service = Service::new(store.clone(), realm, service_options);
     let address = match listeners.first() {
@@ -64,7 +64,8 @@ fn serve_on<N: Network>(
             signals.next().await;
             std::process::exit(130)
         };
-        futures_util::future::select(Box::pin(server.run(listeners)), Box::pin(stop)).await;
+        let serving = maintained(&store, server.run(listeners));
+        futures_util::future::select(Box::pin(serving), Box::pin(stop)).await;
     }));
     store.close().map_err(|error| format!("{}: {error}", options.device.display()))
 }

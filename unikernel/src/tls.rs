@@ -1,7 +1,7 @@
 //! Which certificate to serve with.
 
 use crate::command_line::ServeOptions;
-use kalends::own_authority;
+use kalends::{own_authority, own_certificate};
 use kalends_store::Store;
 use kalends_tls_frontend::certificate::server_config_from_pem;
 use rustls::ServerConfig;
@@ -42,7 +42,8 @@ pub(crate) fn configuration(
     names.dedup();
     // The host's own name is what clients show.
     names.sort_by_key(|name| *name != options.hostname);
-    let config = authority.server_config(&names).map_err(|error| error.to_string())?;
+    let certificate = own_certificate(store, &authority, &names)?;
+    let config = certificate.server_config().map_err(|error| error.to_string())?;
     let path = authority_file(&options.device);
     let pem = authority.certificate_pem().to_owned();
     fs::write(&path, &pem).map_err(|error| format!("cannot write {}: {error}", path.display()))?;

@@ -137,7 +137,8 @@ impl From<Error> for DavError {
             Error::DeviceFull => Self::dav(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "sufficient-disk-space",
-                "the device is full; nothing was changed. Delete what is not needed, or enlarge the device",
+                "the device is full; nothing was changed. The server makes room where it can: try again in a minute, \
+                 or enlarge the device",
             ),
             Error::Limit(what) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("limit exceeded: {what}")),
             Error::InvalidName(name) => {

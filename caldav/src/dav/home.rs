@@ -8,7 +8,7 @@ use crate::{
     snapshot::{Node, Snapshot},
 };
 use http::StatusCode;
-use kalends_store::{Error, ObjectId, Objects, Repository};
+use kalends_store::{Error, ObjectId, Objects, Pin, Repository};
 use std::rc::Rc;
 
 /// A calendar home at its newest durable commit. Cloning is cheap.
@@ -18,6 +18,8 @@ pub(crate) struct Home {
     pub(crate) owner: Rc<str>,
     /// The repository it is kept in.
     pub(crate) repository: Repository,
+    /// Holds the commit, for as long as anybody reads it.
+    pub(crate) pin: Rc<Pin>,
     collections: Rc<CollectionCache>,
     root: Option<ObjectId>,
 }
@@ -40,11 +42,12 @@ impl Home {
             Error::NoRepository(_) => not_found(),
             error => error.into(),
         })?;
+        let pin = Rc::new(repository.pin());
         let root = match repository.reference(repository.head()) {
             Some(commit) => Some(repository.tree_of_commit(&commit)?),
             None => None,
         };
-        Ok(Self { owner: owner.into(), repository, collections: service.collections.clone(), root })
+        Ok(Self { owner: owner.into(), repository, pin, collections: service.collections.clone(), root })
     }
 
     /// The home at its newest submitted commit, durable or not: what the next change builds on. It is that

@@ -10,6 +10,7 @@ use futures_util::stream;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use std::borrow::Cow;
 
 /// Bytes that are collected before they are sent.
 const CHUNK: usize = 32 << 10;
@@ -65,8 +66,11 @@ pub(crate) fn single(element: String) -> Response<ResponseBody> {
 }
 
 /// The status line of a `D:status`.
-pub(crate) fn status_line(status: StatusCode) -> String {
-    format!("HTTP/1.1 {} {}", status.as_u16(), status.canonical_reason().unwrap_or(""))
+pub(crate) fn status_line(status: StatusCode) -> Cow<'static, str> {
+    if status == StatusCode::NOT_FOUND {
+        return "HTTP/1.1 404 Not Found".into();
+    }
+    format!("HTTP/1.1 {} {}", status.as_u16(), status.canonical_reason().unwrap_or("")).into()
 }
 
 /// A `D:response` that has a status and no properties.

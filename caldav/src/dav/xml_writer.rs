@@ -25,29 +25,53 @@ pub(crate) fn attribute_value(out: &mut String, value: &str) {
     escape(out, value, true);
 }
 
+/// The bytes that what must be escaped begins with: U+FFFE and U+FFFF, which XML cannot hold, with 0xEF.
+const IN_TEXT: [bool; 256] = special(false);
+const IN_ATTRIBUTES: [bool; 256] = special(true);
+
+const fn special(attribute: bool) -> [bool; 256] {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        special[byte] = match byte as u8 {
+            b'<' | b'>' | b'&' | b'\r' | 0xef => true,
+            b'\n' | b'\t' | b'"' => attribute,
+            byte => byte < b' ',
+        };
+        byte += 1;
+    }
+    special
+}
+
 fn escape(out: &mut String, text: &str, attribute: bool) {
+    out.reserve(text.len());
+    // What is looked for begins with one of a few bytes; all between is copied as it is.
+    let special = if attribute { &IN_ATTRIBUTES } else { &IN_TEXT };
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| {
-        matches!(c, '<' | '>' | '&' | '\r' | '\u{fffe}' | '\u{ffff}')
-            || (c < ' ' && (attribute || !matches!(c, '\n' | '\t')))
-            || (attribute && c == '"')
-    }) {
-        let (before, special) = rest.split_at(at);
-        out.push_str(before);
+    let mut from = 0;
+    while let Some(at) = rest.as_bytes()[from..].iter().position(|byte| special[usize::from(*byte)]) {
+        let (before, special) = rest.split_at(from + at);
         let mut chars = special.chars();
-        match chars.next() {
-            Some('<') => out.push_str("&lt;"),
-            Some('>') => out.push_str("&gt;"),
-            Some('&') => out.push_str("&amp;"),
-            Some('"') => out.push_str("&quot;"),
+        let replacement = match chars.next() {
+            Some('<') => "&lt;",
+            Some('>') => "&gt;",
+            Some('&') => "&amp;",
+            Some('"') => "&quot;",
             // A literal CR would be read as LF.
-            Some('\r') => out.push_str("&#13;"),
-            Some('\n') => out.push_str("&#10;"),
-            Some('\t') => out.push_str("&#9;"),
-            Some(_) => out.push('\u{fffd}'),
-            None => {}
-        }
+            Some('\r') => "&#13;",
+            Some('\n') => "&#10;",
+            Some('\t') => "&#9;",
+            // Begins with the same byte as what XML cannot hold.
+            Some(char) if char >= ' ' && !matches!(char, '\u{fffe}' | '\u{ffff}') => {
+                from += at + char.len_utf8();
+                continue;
+            }
+            _ => "\u{fffd}",
+        };
+        out.push_str(before);
+        out.push_str(replacement);
         rest = chars.as_str();
+        from = 0;
     }
     out.push_str(rest);
 }
@@ -195,6 +219,33 @@ mod tests {
             inside.push_str("</D:prop>");
             let root = parse(inside.as_bytes()).unwrap();
             assert_eq!(root.elements().next(), Some(&element), "{inside}");
+        }
+    }
+
+    #[test]
+    fn all_that_xml_cannot_hold_is_replaced_and_nothing_else() {
+        let mut chars: Vec<char> = (0..0x300).chain(0xef00..0x10100).filter_map(char::from_u32).collect();
+        chars.extend(['a', '\u{10ffff}', '\u{ffff}', '\u{ef}']);
+        let all: String = chars.iter().collect();
+        for attribute in [false, true] {
+            let mut expected = String::new();
+            for char in &chars {
+                match char {
+                    '<' => expected.push_str("&lt;"),
+                    '>' => expected.push_str("&gt;"),
+                    '&' => expected.push_str("&amp;"),
+                    '"' if attribute => expected.push_str("&quot;"),
+                    '\r' => expected.push_str("&#13;"),
+                    '\n' if attribute => expected.push_str("&#10;"),
+                    '\t' if attribute => expected.push_str("&#9;"),
+                    '\n' | '\t' => expected.push(*char),
+                    '\u{fffe}' | '\u{ffff}' | '\0'..='\u{1f}' => expected.push('\u{fffd}'),
+                    char => expected.push(*char),
+                }
+            }
+            let mut out = String::new();
+            escape(&mut out, &all, attribute);
+            assert_eq!(out, expected);
         }
     }
 

@@ -110,9 +110,9 @@ impl CalendarIndex {
     pub(crate) fn candidates<'a>(
         &'a self,
         wanted: Wanted<'a>,
-    ) -> impl Iterator<Item = (&'a [u8], &'a ObjectId, Option<&'a Summary>)> {
+    ) -> impl Iterator<Item = (&'a Rc<[u8]>, &'a ObjectId, Option<&'a Summary>)> {
         let Wanted { kind, range, uid } = wanted;
-        self.members.iter().map(|(name, member)| (&**name, &member.id, member.summary.as_deref())).filter(
+        self.members.iter().map(|(name, member)| (name, &member.id, member.summary.as_deref())).filter(
             move |(.., summary)| match summary {
                 Some(summary) => {
                     kind.is_none_or(|kind| summary.kind == kind)

@@ -130,7 +130,9 @@ impl Index {
         let base = state.most_like(&tree).and_then(|base| state.calendars.get(&base));
         let nothing = CalendarIndex::default();
         let base = base.map_or(&nothing, |kept| &kept.index);
-        Ok(base.unknown_objects(&tree))
+        let mut unknown = base.unknown_objects(&tree);
+        objects.sort_for_reading(&mut unknown)?;
+        Ok(unknown)
     }
 
     /// Makes the index of a tree. `summaries` has some of its objects.

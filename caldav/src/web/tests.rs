@@ -12,7 +12,7 @@ fn service(authority: Option<&str>) -> Service {
     let realm = Realm::open(store.clone()).unwrap();
     realm.set_password("ada", "a-secret").unwrap();
     let hostname = "cal.example".into();
-    let options = ServiceOptions { hostname, authority: authority.map(Into::into), push_memory: None };
+    let options = ServiceOptions { hostname, authority: authority.map(Into::into), ..Default::default() };
     Service::new(store, realm, options)
 }
 

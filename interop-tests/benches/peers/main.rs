@@ -4,7 +4,7 @@
 //! same events; they are measured one after the other by one load generator. Kalends and Xandikos speak TLS,
 //! Radicale and git plain HTTP. Numbers tell by comparison within the run.
 //!
-//! `./benchmark [--full] [--only calendars|git|handshakes] [--output DIRECTORY]`
+//! `./benchmark [--full] [--only calendars|handshakes|git] [--output DIRECTORY]`
 
 mod calendars;
 mod certificate;
@@ -37,11 +37,17 @@ fn main() {
     if options.measures("git") {
         git::measure(&scale, &mut results);
     }
-    println!("{}", report::tables(&results));
-    fs::create_dir_all(&options.output).unwrap();
-    for (name, text) in [("peers.json", report::json(&results)), ("peers.svg", report::chart(&results))] {
+    let tables = report::tables(&results);
+    println!("{tables}");
+    for (name, text) in [
+        ("results.json", report::json(&results)),
+        ("chart.svg", report::chart(&results)),
+        ("tables.md", tables),
+    ] {
         let path = options.output.join(name);
-        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        fs::create_dir_all(&options.output)
+            .and_then(|()| fs::write(&path, text))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         println!("{}", path.display());
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::scale::Scale;
+use kalends_interop_tests::server::target_directory;
 use std::{
     env,
     path::{Path, PathBuf},
@@ -29,20 +30,26 @@ impl Options {
         // cargo runs benchmarks in their package, people run it in the workspace.
         let workspace =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");
-        let mut options = Self { scale: Scale::QUICK, output: workspace.join("docs"), only: None };
+        let mut options = Self { scale: Scale::QUICK, output: PathBuf::new(), only: None };
+        let mut output = None;
         let mut arguments = arguments.into_iter().filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_default();
             match argument.as_str() {
                 "--full" => options.scale = Scale::FULL,
                 "--only" => options.only = Some(value()),
-                "--output" => options.output = workspace.join(value()),
+                "--output" => output = Some(workspace.join(value())),
                 _ => usage(),
             }
         }
         if options.only.as_ref().is_some_and(|only| !PARTS.contains(&only.as_str())) {
             usage();
         }
+        // Half a result must not replace a whole one.
+        options.output = output.unwrap_or_else(|| match options.only {
+            None => workspace.join("docs/peers"),
+            Some(_) => target_directory().join("benchmark"),
+        });
         Some(options)
     }
 

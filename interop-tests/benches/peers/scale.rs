@@ -32,8 +32,8 @@ impl Scale {
         requests: load(2, 60, 300),
         side_by_side: load(4, 60, 60),
         fill: 10_000,
-        commits: 10_000,
-        git: load(2, 60, 60),
+        commits: 100_000,
+        git: load(2, 120, 120),
         pushes: 1,
     };
 

@@ -21,6 +21,9 @@ pub(super) fn try_it() -> Result<(), String> {
         .write(true)
         .open("/dev/kvm")
         .map_err(|error| format!("/dev/kvm: {error}"))?;
+    if !rustix::process::geteuid().is_root() {
+        return Err("tap devices and network namespaces take root".into());
+    }
     let (namespace, directory) = (Namespace::new(), TemporaryDirectory::new());
     let blank = directory.join("blank.img");
     fs::write(&blank, vec![0; 1 << 20]).map_err(|error| error.to_string())?;

@@ -15,16 +15,22 @@ use std::{
 use witness::Witness;
 use writers::{CalendarWriter, Pusher};
 
-/// How often the server is killed.
-const KILLS: usize = 50;
+/// How often the server is killed: fewer times where it is slow to start, in an emulated machine.
+fn kills(server: &Server) -> usize {
+    match server.target() {
+        "hosted" => 50,
+        "spt" => 20,
+        _ => 5,
+    }
+}
 
-/// Waits until as much was acknowledged.
-fn await_count(count: &AtomicUsize, target: usize) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while count.load(Ordering::SeqCst) < target {
-        assert!(Instant::now() < end, "nothing is acknowledged any more");
+/// Waits until as much was acknowledged; gives whether it was. (To panic would leave writers at work for ever.)
+fn await_count(count: &AtomicUsize, target: usize) -> bool {
+    let end = Instant::now() + Duration::from_secs(120);
+    while count.load(Ordering::SeqCst) < target && Instant::now() < end {
         thread::sleep(Duration::from_millis(1));
     }
+    count.load(Ordering::SeqCst) >= target
 }
 
 fn assert_device_is_clean(server: &Server) {
@@ -38,14 +44,15 @@ fn assert_device_is_clean(server: &Server) {
 }
 
 #[test]
-fn fifty_kills_lose_nothing_that_was_acknowledged() {
+fn kills_lose_nothing_that_was_acknowledged() {
     let (directory, mut server) = (TemporaryDirectory::new(), Server::start());
+    let kills = kills(&server);
     let reader = WorkingCopy::clone_of(&server, &directory, "reader");
     let mut calendar_writers: Vec<_> = (0..3).map(CalendarWriter::new).collect();
     let mut pusher = Pusher::new(WorkingCopy::clone_of(&server, &directory, "pusher"));
     let mut witness = Witness::default();
     let (mut puts, mut pushes) = (0, 0);
-    for round in 0..KILLS {
+    for round in 0..kills {
         let (put_count, push_count) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (port, authority, path) = (server.port(), server.authority(), server.calendar_path());
         thread::scope(|scope| {
@@ -57,16 +64,17 @@ fn fifty_kills_lose_nothing_that_was_acknowledged() {
             let count = &push_count;
             let pushing = scope.spawn(|| pusher.push_until_cut_off(count));
             // At another moment each time: early, late, amid a push, amid many PUTs.
-            match round % 2 {
+            let goes_on = match round % 2 {
                 0 => await_count(&put_count, 1 + round * 7 % 40),
                 _ => await_count(&push_count, 1 + round % 3),
-            }
+            };
             thread::sleep(Duration::from_millis(round as u64 * 13 % 90));
             server.kill();
             for thread in threads {
                 witness.add(thread.join().unwrap());
             }
             witness.add_push(pushing.join().unwrap());
+            assert!(goes_on, "before kill {round} nothing was acknowledged any more");
         });
         puts += put_count.load(Ordering::SeqCst);
         pushes += push_count.load(Ordering::SeqCst);
@@ -75,11 +83,11 @@ fn fifty_kills_lose_nothing_that_was_acknowledged() {
         reader.pull();
         witness.examine(&reader, round);
         witness.examine_push(&reader, round);
-        if round % 10 == 9 {
+        if round % 10 == 9 || round + 1 == kills {
             reader.fsck();
         }
     }
-    println!("{puts} changes and {pushes} pushes acknowledged, {KILLS} kills");
+    println!("{puts} changes and {pushes} pushes acknowledged, {kills} kills");
     server.stop();
     assert_device_is_clean(&server);
 }
@@ -93,9 +101,10 @@ fn a_stopped_server_ends_what_it_began() {
     let mut witness = Witness::default();
     thread::scope(|scope| {
         let writing = scope.spawn(|| writer.write_until_cut_off(port, &authority, &path, &count));
-        await_count(&count, 20);
+        let goes_on = await_count(&count, 20);
         server.stop();
         witness.add(writing.join().unwrap());
+        assert!(goes_on, "nothing was acknowledged any more");
     });
     assert_device_is_clean(&server);
     server.start_again();

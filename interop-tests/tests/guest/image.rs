@@ -1,6 +1,9 @@
 //! What images hold.
 
-use kalends_interop_tests::image::image;
+use kalends_interop_tests::{
+    TemporaryDirectory,
+    image::{build_image, image},
+};
 use linux_loader::loader::{
     KernelLoader,
     elf::{Elf, PvhBootCapability},
@@ -8,8 +11,38 @@ use linux_loader::loader::{
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
+
+#[test]
+fn two_builds_in_different_directories_give_the_same_bytes() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let (source, target) = (TemporaryDirectory::new(), TemporaryDirectory::new());
+    let listed = Command::new("git")
+        .current_dir(workspace)
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .expect("git runs");
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    for name in String::from_utf8(listed.stdout).unwrap().split_terminator('\0') {
+        let (from, to) = (workspace.join(name), source.join(name));
+        // What was removed, and not committed yet, is listed too.
+        if from.is_file() {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(from, to).unwrap();
+        }
+    }
+    let again = build_image("spt", source.path(), target.path());
+    let (first, second) = (fs::read(image("spt")).unwrap(), fs::read(&again).unwrap());
+    let same = first.iter().zip(&second).take_while(|(first, second)| first == second).count();
+    assert!(
+        first == second,
+        "the images have {} and {} bytes, and differ from byte {same} on",
+        first.len(),
+        second.len()
+    );
+}
 
 #[test]
 fn an_image_does_not_tell_where_it_was_built() {

@@ -3,5 +3,10 @@
 mod guest;
 mod hvt;
 mod image;
+mod junk;
+mod kvm;
+mod memory;
+mod refused_devices;
+mod run_virtio;
 mod spt;
 mod virtio;

@@ -2,10 +2,10 @@
 
 use crate::guest::{Guest, HOSTNAME, Way, serves_and_keeps};
 use kalends_interop_tests::{
-    Server,
+    Server, TemporaryDirectory,
     event::event,
     image::image,
-    qemu::{Machine, qemu},
+    qemu::{Machine, qemu, without_kernel},
     target::free_port,
 };
 use std::{
@@ -69,6 +69,42 @@ fn a_virtio_guest_does_so_without_pci() {
 fn a_virtio_guest_does_so_without_pci_timer_and_older_controllers() {
     let modern = ["-global", "virtio-mmio.force-legacy=false"];
     serves_on(Machine::Microvm, &[&["-machine", "pit=off,pic=off"][..], &modern].concat());
+}
+
+#[test]
+fn a_virtio_guest_starts_by_multiboot() {
+    let mut server = Server::start_with_device_of("64M");
+    server.stop();
+    for machine in [Machine::Pc, Machine::Q35] {
+        let options = format!("--hostname={HOSTNAME}");
+        let mut command = qemu(machine, &server.device(), free_port(), "max", &options);
+        // Of two, QEMU takes the last.
+        command.arg("-kernel").arg(image("multiboot"));
+        let guest = Guest::start(command);
+        assert!(guest.console.iter().any(|line| line.contains(HOSTNAME)), "{:?}", guest.console);
+    }
+}
+
+#[test]
+fn a_virtio_guest_is_started_by_grub() {
+    let mut server = Server::start_with_device_of("64M");
+    server.stop();
+    let directory = TemporaryDirectory::new();
+    let (root, disc) = (directory.join("root"), directory.join("disc.iso"));
+    fs::create_dir_all(root.join("boot/grub")).unwrap();
+    fs::copy(image("multiboot"), root.join("boot/kalends.multiboot")).unwrap();
+    let menu = format!(
+        "set timeout=0\nmenuentry kalends {{ multiboot /boot/kalends.multiboot --hostname={HOSTNAME}\nboot\n}}\n"
+    );
+    fs::write(root.join("boot/grub/grub.cfg"), menu).unwrap();
+    let made = Command::new("grub-mkrescue").arg("-o").arg(&disc).arg(&root).output();
+    let made = made.expect("grub-mkrescue runs; interop-tests/install installs it");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+
+    let mut command = without_kernel(Machine::Q35, &server.device(), free_port(), "max");
+    command.arg("-cdrom").arg(&disc);
+    let guest = Guest::start(command);
+    assert!(guest.console.iter().any(|line| line.contains(HOSTNAME)), "{:?}", guest.console);
 }
 
 /// Hundredths of a second that a process has had a processor for.

@@ -27,9 +27,9 @@ pub fn check_device(
     let slots = mount::read_superblocks(device)?;
     let candidates = mount::candidates(&slots)?;
     check_superblocks(&slots, &candidates, &mut findings);
-    let acknowledged = mount::acknowledged(&candidates);
+    let witness = mount::Witness::of(&candidates);
     let open = |slot: usize, superblock: &Superblock| {
-        mount::open_from(device, slot, superblock, acknowledged, options.clone())
+        mount::open_from(device, slot, superblock, witness, options.clone())
     };
     // The older one first: one at a time is in memory.
     let mut older = None;
@@ -136,6 +136,7 @@ fn state_digest(state: &mut State) -> u128 {
         digest.update(&repository.number.to_le_bytes());
         digest.update(&(name.len() as u64).to_le_bytes());
         digest.update(name.as_bytes());
+        digest.update(&repository.stranding_moves.to_le_bytes());
         digest.update(&(repository.references.len() as u64).to_le_bytes());
         for (name, id) in &repository.references {
             digest.update(&(name.len() as u64).to_le_bytes());

@@ -32,10 +32,12 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
         let released = prepared.released().iter().filter(|extent| **extent != state.checkpoint.extent);
         uses.extend(released.map(|extent| (*extent, "what the checkpoint before needs".into())));
     }
+    let dropped = state.dropped_packs.iter().filter_map(|pack| pack.place());
+    uses.extend(dropped.map(|place| (place.extent, "a pack that is still being read".into())));
     uses.extend(state.space.kept().map(|extent| (extent, "what a checkpoint before needs".into())));
     uses.extend(state.space.free_extents().map(|extent| (extent, "free space".into())));
     uses.sort_by_key(|(extent, _)| *extent);
-    let segments = u32::try_from(core.capacity / SEGMENT).unwrap_or(u32::MAX);
+    let segments = u32::try_from(core.capacity.get() / SEGMENT).unwrap_or(u32::MAX);
     let (mut next, mut owner) = (1, "the superblocks");
     for (extent, what) in &uses {
         if extent.first < next {

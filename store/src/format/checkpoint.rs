@@ -17,6 +17,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"KCHECKPT");
 pub(crate) struct RepositoryImage {
     pub(crate) number: u32,
     pub(crate) name: String,
+    /// How often references were moved so that objects may have become unreachable, and were not collected.
+    pub(crate) stranding_moves: u64,
     pub(crate) references: BTreeMap<String, ObjectId>,
     pub(crate) packs: Vec<PackPlace>,
     /// Sorted by id.
@@ -56,6 +58,7 @@ impl CheckpointWriter {
         &mut self,
         number: u32,
         name: &str,
+        stranding_moves: u64,
         references: &BTreeMap<String, ObjectId>,
         packs: &[PackPlace],
         records: &[Record],
@@ -63,6 +66,7 @@ impl CheckpointWriter {
         let out = &mut self.0;
         out.extend_from_slice(&number.to_le_bytes());
         put_text(out, name);
+        out.extend_from_slice(&stranding_moves.to_le_bytes());
         out.extend_from_slice(&(references.len() as u32).to_le_bytes());
         for (name, id) in references {
             put_text(out, name);
@@ -103,8 +107,12 @@ impl Checkpoint {
 }
 
 fn decode_repository(reader: &mut Reader<'_>) -> Result<RepositoryImage, Error> {
-    let mut image =
-        RepositoryImage { number: reader.u32()?, name: reader.text()?.into(), ..Default::default() };
+    let mut image = RepositoryImage {
+        number: reader.u32()?,
+        name: reader.text()?.into(),
+        stranding_moves: reader.u64()?,
+        ..Default::default()
+    };
     for _ in 0..reader.u32()? {
         let name = reader.text()?.to_owned();
         image.references.insert(name, reader.id()?);
@@ -138,6 +146,7 @@ mod tests {
         let repository = |number, name: &str| RepositoryImage {
             number,
             name: name.into(),
+            stranding_moves: 5,
             references: [("refs/heads/main".into(), id(1)), ("refs/tags/v1".into(), id(2))].into(),
             packs: vec![PackPlace {
                 extent: Extent { first: 3, count: 1 },
@@ -158,7 +167,14 @@ mod tests {
         };
         let mut writer = CheckpointWriter::new(3, 9, &checkpoint.retained, 2);
         for image in &checkpoint.repositories {
-            writer.repository(image.number, &image.name, &image.references, &image.packs, &image.records);
+            writer.repository(
+                image.number,
+                &image.name,
+                image.stranding_moves,
+                &image.references,
+                &image.packs,
+                &image.records,
+            );
         }
         let bytes = writer.finish();
         assert_eq!(Checkpoint::decode(&bytes).unwrap(), checkpoint);

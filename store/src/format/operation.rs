@@ -53,9 +53,25 @@ pub(crate) enum Operation<'a> {
         name: &'a str,
         old: Option<ObjectId>,
         new: Option<ObjectId>,
+        /// Objects that the old value reached may be unreachable now.
+        strands: bool,
     },
     Pack(PackPlace),
     Commit,
+    /// The pack whose extent begins with this segment is no longer part of the repository.
+    DropPack {
+        first: u32,
+    },
+    /// The objects so far whose entries in the log, or in extents of their own, begin in this range of bytes
+    /// of the device are no longer part of the repository, unless they are elsewhere too.
+    DropRecords {
+        start: u64,
+        end: u64,
+    },
+    /// Unreachable objects were dropped, as far as so many of the references' moves had left them.
+    Collected {
+        moves: u64,
+    },
 }
 
 const CREATE_REPOSITORY: u8 = 1;
@@ -66,6 +82,9 @@ const LARGE_OBJECT: u8 = 5;
 const REFERENCE: u8 = 6;
 const PACK: u8 = 7;
 const COMMIT: u8 = 8;
+const DROP_PACK: u8 = 9;
+const DROP_RECORDS: u8 = 10;
+const COLLECTED: u8 = 11;
 
 /// Bytes of an [`Operation::Object`] before its entry.
 pub(crate) const OBJECT_HEADER: usize = 1 + 20 + 2 + 4;
@@ -98,9 +117,9 @@ impl Operation<'_> {
                 put_object(&mut out, &id, attributes, length);
                 out.extend_from_slice(&offset.to_le_bytes());
             }
-            Self::Reference { name, old, new } => {
+            Self::Reference { name, old, new, strands } => {
                 out.push(REFERENCE);
-                out.push(u8::from(old.is_some()) | u8::from(new.is_some()) << 1);
+                out.push(u8::from(old.is_some()) | u8::from(new.is_some()) << 1 | u8::from(strands) << 2);
                 put_text(&mut out, name);
                 for id in [old, new].into_iter().flatten() {
                     out.extend_from_slice(id.as_bytes());
@@ -111,6 +130,19 @@ impl Operation<'_> {
                 place.encode(&mut out);
             }
             Self::Commit => out.push(COMMIT),
+            Self::DropPack { first } => {
+                out.push(DROP_PACK);
+                out.extend_from_slice(&first.to_le_bytes());
+            }
+            Self::DropRecords { start, end } => {
+                out.push(DROP_RECORDS);
+                out.extend_from_slice(&start.to_le_bytes());
+                out.extend_from_slice(&end.to_le_bytes());
+            }
+            Self::Collected { moves } => {
+                out.push(COLLECTED);
+                out.extend_from_slice(&moves.to_le_bytes());
+            }
         }
         out
     }
@@ -186,10 +218,19 @@ impl<'a> Operations<'a> {
                 let name = reader.text()?;
                 let old = (flags & 1 != 0).then(|| reader.id()).transpose()?;
                 let new = (flags & 2 != 0).then(|| reader.id()).transpose()?;
-                Operation::Reference { name, old, new }
+                Operation::Reference { name, old, new, strands: flags & 4 != 0 }
             }
             PACK => Operation::Pack(PackPlace::decode(reader)?),
             COMMIT => Operation::Commit,
+            DROP_PACK => Operation::DropPack { first: reader.u32()? },
+            DROP_RECORDS => {
+                let (start, end) = (reader.u64()?, reader.u64()?);
+                if start >= end {
+                    return Err(Error::Malformed("a range of records is empty".into()));
+                }
+                Operation::DropRecords { start, end }
+            }
+            COLLECTED => Operation::Collected { moves: reader.u64()? },
             other => return Err(Error::Malformed(format!("operation {other} is unknown"))),
         }))
     }
@@ -210,8 +251,11 @@ mod tests {
             Operation::Begin { repository: 7 },
             Operation::Object { id, attributes, entry: b"entry" },
             Operation::LargeObject { id, attributes, offset: 1 << 40, length: 5_000_000 },
-            Operation::Reference { name: "refs/heads/main", old: None, new: Some(id) },
-            Operation::Reference { name: "refs/heads/main", old: Some(id), new: None },
+            Operation::Reference { name: "refs/heads/main", old: None, new: Some(id), strands: false },
+            Operation::Reference { name: "refs/heads/main", old: Some(id), new: None, strands: true },
+            Operation::DropPack { first: 77 },
+            Operation::DropRecords { start: 1 << 20, end: 1 << 40 },
+            Operation::Collected { moves: 3 },
             Operation::Pack(PackPlace {
                 extent: Extent { first: 5, count: 2 },
                 pack_length: 1000,

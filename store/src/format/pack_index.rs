@@ -110,6 +110,12 @@ pub(crate) fn record(page: &[u8], number: u32) -> Result<Record, Error> {
     Record::decode(&mut Reader::new(bytes))
 }
 
+/// The id of the record of a number in its page; nothing where the page is too short.
+pub(crate) fn id_at(page: &[u8], number: u32) -> &[u8] {
+    let at = (number % RECORDS) as usize * RECORD;
+    page.get(at..at + 20).unwrap_or_default()
+}
+
 /// The entry of the order at a position in its page.
 pub(crate) fn place(page: &[u8], position: u32) -> Result<Place, Error> {
     let at = (position % PLACES) as usize * PLACE;

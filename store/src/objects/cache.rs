@@ -1,10 +1,7 @@
 //! A cache bounded by bytes that forgets what was used longest ago.
 
 use crate::Object;
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash};
 
 /// Bookkeeping of one entry, in bytes, added to its size.
 const OVERHEAD: usize = 150;
@@ -31,33 +28,40 @@ impl Cached for Object {
     }
 }
 
-/// A least-recently-used cache.
+/// A least-recently-used cache: a table, and a list from what was used last to what was used longest ago.
 pub(crate) struct Cache<K, V> {
-    entries: HashMap<K, Slot<V>>,
-    by_use: BTreeMap<u64, K>,
-    clock: u64,
+    slots: Vec<Slot<K, V>>,
+    /// Slots by key.
+    by_key: HashMap<K, usize>,
+    /// Slots that hold nothing.
+    free: Vec<usize>,
+    /// The slots that were used last, and longest ago.
+    ends: Option<(usize, usize)>,
     bytes: usize,
     limit: usize,
 }
 
-struct Slot<V> {
-    value: V,
-    used: u64,
+struct Slot<K, V> {
+    /// `None` while the slot is free.
+    entry: Option<(K, V)>,
+    /// The neighbours in the list: used next after this one, and last before it.
+    newer: Option<usize>,
+    older: Option<usize>,
 }
 
 impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
     /// A cache of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), clock: 0, bytes: 0, limit }
+        Self { slots: Vec::new(), by_key: HashMap::new(), free: Vec::new(), ends: None, bytes: 0, limit }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
-        let slot = self.entries.get_mut(key)?;
-        self.by_use.remove(&slot.used);
-        self.clock += 1;
-        slot.used = self.clock;
-        self.by_use.insert(self.clock, *key);
-        Some(slot.value.clone())
+        let slot = *self.by_key.get(key)?;
+        if self.ends.is_some_and(|(newest, _)| newest != slot) {
+            self.unlink(slot);
+            self.link(slot);
+        }
+        Some(self.slots.get(slot)?.entry.as_ref()?.1.clone())
     }
 
     /// Keeps a value, unless it alone would take more than half of the cache.
@@ -66,23 +70,56 @@ impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
         if value.size().saturating_add(OVERHEAD) > self.limit / 2 {
             return;
         }
-        let bytes = value.enter() + OVERHEAD;
-        self.clock += 1;
-        self.entries.insert(key, Slot { value, used: self.clock });
-        self.by_use.insert(self.clock, key);
-        self.bytes += bytes;
-        while self.bytes > self.limit {
-            let Some((_, oldest)) = self.by_use.first_key_value() else { break };
-            let oldest = *oldest;
-            self.remove(&oldest);
+        self.bytes += value.enter() + OVERHEAD;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { entry: None, newer: None, older: None });
+            self.slots.len() - 1
+        });
+        self.slots[slot].entry = Some((key, value));
+        self.by_key.insert(key, slot);
+        self.link(slot);
+        while self.bytes > self.limit
+            && let Some((_, oldest)) = self.ends
+            && let Some((key, _)) = &self.slots[oldest].entry
+        {
+            let key = *key;
+            self.remove(&key);
         }
     }
 
     fn remove(&mut self, key: &K) {
-        if let Some(slot) = self.entries.remove(key) {
-            self.by_use.remove(&slot.used);
-            self.bytes -= slot.value.leave() + OVERHEAD;
+        let Some(slot) = self.by_key.remove(key) else { return };
+        self.unlink(slot);
+        self.free.push(slot);
+        if let Some((_, value)) = self.slots[slot].entry.take() {
+            self.bytes -= value.leave() + OVERHEAD;
         }
+    }
+
+    /// Puts a slot at the newest end of the list.
+    fn link(&mut self, slot: usize) {
+        let older = self.ends.map(|(newest, _)| newest);
+        if let Some(older) = older {
+            self.slots[older].newer = Some(slot);
+        }
+        let entry = &mut self.slots[slot];
+        (entry.newer, entry.older) = (None, older);
+        self.ends = Some((slot, self.ends.map_or(slot, |(_, oldest)| oldest)));
+    }
+
+    /// Takes a slot out of the list.
+    fn unlink(&mut self, slot: usize) {
+        let (newer, older) = (self.slots[slot].newer, self.slots[slot].older);
+        if let Some(newer) = newer {
+            self.slots[newer].older = older;
+        }
+        if let Some(older) = older {
+            self.slots[older].newer = newer;
+        }
+        let Some((newest, oldest)) = self.ends else { return };
+        let newest = if newest == slot { older } else { Some(newest) };
+        let oldest = if oldest == slot { newer } else { Some(oldest) };
+        self.ends = newest.zip(oldest);
     }
 }
 
@@ -91,6 +128,7 @@ mod tests {
     use super::*;
     use crate::{ObjectId, Tree, TreeEdit};
     use gix_object::tree::EntryKind;
+    use proptest::prelude::*;
     use std::rc::Rc;
 
     /// A value of so many bytes.
@@ -116,7 +154,48 @@ mod tests {
         assert_eq!(cache.get(&11), None, "too large to be worth it");
         for key in 100..1000 {
             cache.insert(key % 130, Sized(key, 100));
-            assert!(cache.bytes <= cache.limit && cache.entries.len() == cache.by_use.len());
+            assert!(cache.bytes <= cache.limit && cache.by_key.len() == by_use(&cache).len());
+        }
+    }
+
+    /// The keys from what was used last to what was used longest ago; the list is the same from both ends.
+    fn by_use(cache: &Cache<usize, Sized>) -> Vec<usize> {
+        let walk = |mut at: Option<usize>, older: bool| {
+            let mut keys = Vec::new();
+            while let Some(slot) = at.map(|at| &cache.slots[at]) {
+                keys.push(slot.entry.as_ref().unwrap().0);
+                at = if older { slot.older } else { slot.newer };
+            }
+            keys
+        };
+        let keys = walk(cache.ends.map(|(newest, _)| newest), true);
+        let mut reversed = walk(cache.ends.map(|(_, oldest)| oldest), false);
+        reversed.reverse();
+        assert_eq!(keys, reversed);
+        keys
+    }
+
+    proptest! {
+        #[test]
+        fn any_use_leaves_what_was_used_last(uses in proptest::collection::vec((0_usize..12, 0_u8..3), 0..200)) {
+            let mut cache = Cache::new(6 * (10 + OVERHEAD));
+            let mut expected: Vec<usize> = Vec::new();
+            for (key, act) in uses {
+                let known = expected.iter().position(|other| *other == key);
+                if let Some(known) = known {
+                    expected.remove(known);
+                }
+                match act {
+                    0 => prop_assert_eq!(cache.get(&key).is_some(), known.is_some()),
+                    1 => cache.insert(key, Sized(key, 10)),
+                    _ => cache.remove(&key),
+                }
+                if act == 1 || (act == 0 && known.is_some()) {
+                    expected.insert(0, key);
+                }
+                expected.truncate(6);
+                prop_assert_eq!(by_use(&cache), expected.clone());
+            }
         }
     }
 

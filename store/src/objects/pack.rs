@@ -5,7 +5,7 @@
 
 use super::entry::{EntryHeader, MAX_ENTRY_HEADER};
 use crate::{
-    Error,
+    Error, Object,
     disk::Disk,
     format::{
         operation::PackPlace,
@@ -71,9 +71,19 @@ pub(crate) struct PackPosition {
 }
 
 impl PackPosition {
+    /// The number of its record, from 0 on, in the order of ids.
+    pub(crate) fn number(self) -> usize {
+        self.record as usize
+    }
+
     /// Where its entry begins in the pack.
     pub(crate) fn offset(self) -> u64 {
         self.offset
+    }
+
+    /// Bytes of its entry.
+    pub(crate) fn length(self) -> u64 {
+        self.length
     }
 }
 
@@ -212,11 +222,10 @@ impl AdoptedPack {
             let (mut low, mut high) = (start, (start + RECORDS).min(table.footer.objects));
             while low < high {
                 let middle = low + (high - low) / 2;
-                let record = pack_index::record(&page, middle)?;
-                match record.id_bytes().as_slice().cmp(id.as_bytes()) {
+                match pack_index::id_at(&page, middle).cmp(id.as_bytes()) {
                     Ordering::Less => low = middle + 1,
                     Ordering::Greater => high = middle,
-                    Ordering::Equal => return Ok(Some((middle, record))),
+                    Ordering::Equal => return Ok(Some((middle, pack_index::record(&page, middle)?))),
                 }
             }
         }
@@ -270,13 +279,14 @@ impl AdoptedPack {
     /// The object whose entry begins at an offset of the pack.
     fn at_offset(&self, offset: u64) -> Result<Option<PackPosition>, Error> {
         let table = self.table()?;
-        let page = table.order().partition_point(|row| row.key <= offset);
-        let Some(page) = page.checked_sub(1) else { return Ok(None) };
-        let start = page as u32 * PLACES;
+        let number = table.order().partition_point(|row| row.key <= offset);
+        let Some(number) = number.checked_sub(1) else { return Ok(None) };
+        let page = self.page(table.footer.record_pages() + number as u32)?;
+        let start = number as u32 * PLACES;
         let (mut low, mut high) = (start, (start + PLACES).min(table.footer.objects));
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.place_at(middle)?.offset.cmp(&offset) {
+            match pack_index::place(&page, middle)?.offset.cmp(&offset) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return self.position(middle).map(Some),
@@ -315,11 +325,32 @@ impl AdoptedPack {
         EntryHeader::parse(&self.start_of_entry(position, MAX_ENTRY_HEADER as u64)?)
     }
 
+    /// The object whose entry is `distance` bytes before an offset of the pack.
+    pub(crate) fn id_before(&self, offset: u64, distance: u64) -> Result<ObjectId, Error> {
+        let base = offset.checked_sub(distance).filter(|_| distance > 0);
+        let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
+        let found = found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))?;
+        self.id(found)
+    }
+
     /// The base of a delta that is `distance` bytes before an entry.
     pub(crate) fn base(&self, position: PackPosition, distance: u64) -> Result<PackPosition, Error> {
         let base = position.offset.checked_sub(distance).filter(|_| distance > 0);
         let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
         found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))
+    }
+
+    /// The object at a position, if it was kept as a base: not verified, nor is what is made of it.
+    pub(crate) fn cached(&self, position: PackPosition) -> Option<Object> {
+        let Source::Device { disk, owner, .. } = &self.source else { return None };
+        disk.bases.borrow_mut().get(&(*owner, position.offset))
+    }
+
+    /// Keeps an object that may be the base of others.
+    pub(crate) fn keep(&self, position: PackPosition, object: &Object) {
+        if let Source::Device { disk, owner, .. } = &self.source {
+            disk.bases.borrow_mut().insert((*owner, position.offset), object.clone());
+        }
     }
 
     /// Checks all pages of the index, that its records are sorted, that its order is that of the pack, and
@@ -396,7 +427,10 @@ fn slice(bytes: &Bytes, offset: u64, length: usize) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{layout::Extent, record::Attributes};
+    use crate::{
+        OpenOptions,
+        format::{layout::Extent, record::Attributes},
+    };
     use kalends_block_backend::{BlockDevice, MemoryDevice};
     use std::rc::Rc;
 
@@ -414,7 +448,8 @@ mod tests {
             ids.push(id);
         }
         let device: Rc<dyn BlockDevice> = Rc::new(MemoryDevice::new(128 << 20));
-        let disk = Disk::new(&device, 512, budget);
+        let options = OpenOptions { index_cache: budget, ..OpenOptions::default() };
+        let disk = Disk::new(&device, 512, &options);
         let (extent, mut index) = (Extent { first: 3, count: 100 }, Vec::new());
         let (index_length, index_checksum) =
             pack_index::write(&mut records, &ids[0], &ids[..1], &mut |bytes| {

@@ -1,10 +1,11 @@
 //! Whether all objects that pushed objects refer to exist.
 
-use crate::{Error, Repository, format::record::Record, pack::Pace};
+use crate::{Error, Pin, Repository, format::record::Record, pack::Pace};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-/// Objects of the repository that are remembered as needed. Beyond it memory matters more; 5 MiB.
+/// Objects of the repository that are remembered and held as needed. Beyond it memory matters more, and
+/// nothing is collected until the push has ended; 15 MiB.
 const REMEMBERED: usize = 1 << 18;
 /// Links that are collected before they are sorted, at least.
 const FRESH: usize = 4096;
@@ -41,6 +42,8 @@ fn id_of(link: &Link) -> ObjectId {
 /// a walk.
 pub(crate) struct LinkCheck {
     repository: Repository,
+    /// Holds what was found there: no reference may reach it.
+    pin: Pin,
     /// Objects that the repository has and that pushed objects refer to, sorted.
     present: Vec<[u8; 20]>,
     /// Links, sorted, each once.
@@ -73,6 +76,7 @@ impl LinkCheck {
     /// Prepares for the links of pushed objects.
     pub(crate) fn new(repository: &Repository) -> Self {
         Self {
+            pin: repository.pin(),
             repository: repository.clone(),
             present: Vec::new(),
             sorted: Vec::new(),
@@ -136,10 +140,13 @@ impl LinkCheck {
         Ok(())
     }
 
-    /// Whether the repository has the object of a link.
+    /// Whether the repository has the object of a link; then it is held.
     fn is_present(&self, link: &Link) -> Result<bool, Error> {
         match self.repository.kind(&id_of(link)) {
-            Ok(kind) => check_kind(link, kind).map(|()| true),
+            Ok(kind) => {
+                self.pin.add(id_of(link));
+                check_kind(link, kind).map(|()| true)
+            }
             Err(Error::NoObject(_)) => Ok(false),
             Err(error) => Err(error),
         }
@@ -149,6 +156,7 @@ impl LinkCheck {
         self.outside |= !found.is_empty();
         if self.present.len() + found.len() > REMEMBERED {
             self.present.clear();
+            self.pin.add_everything();
         }
         let mut found: Vec<[u8; 20]> = found
             .iter()
@@ -197,6 +205,8 @@ impl LinkCheck {
                 _ if self.is_present(link)? => {
                     if found.len() < REMEMBERED {
                         found.push(*link);
+                    } else {
+                        self.pin.add_everything();
                     }
                 }
                 _ => return Err(missing(&id_of(link))),
@@ -211,8 +221,8 @@ impl LinkCheck {
         Ok(tips.filter(|_| !self.outside))
     }
 
-    /// Checks again that what the repository had is still there, right before the pack is adopted:
-    /// unreachable objects may have been collected meanwhile.
+    /// Checks again that what the repository had is still there, right before the pack is adopted: the pin
+    /// has held it against collection, but the repository may have been removed.
     pub(crate) fn still_present(&self) -> Result<(), Error> {
         let ids = self.present.iter().map(|id| ObjectId::Sha1(*id));
         match ids.into_iter().find(|id| !self.repository.contains(id)) {

@@ -51,8 +51,8 @@ pub(super) fn salvage(
 ) -> Result<Salvaged, Error> {
     let mut first_error = None;
     for (slot, superblock) in candidates {
-        let disk = mount::disk_for(device, superblock, options.index_cache)?;
-        match Loader::from_checkpoint(&disk, superblock) {
+        let disk = mount::disk_for(device, superblock, options)?;
+        match Loader::from_checkpoint(&disk, superblock, mount::Witness::of(candidates).capacity) {
             Ok(loader) => {
                 return Salvage::new(&disk, loader, superblock, candidates, report)
                     .finish(*slot, superblock, options);
@@ -105,7 +105,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
             newest: 0,
             report,
         };
-        let scan = scan(disk, seed, segments(superblock.capacity));
+        let scan = scan(disk, seed, segments(salvage.loader.capacity));
         if scan.unreadable > 0 {
             salvage.report.device(Notice, format!("{} blocks cannot be read", scan.unreadable));
         }
@@ -132,7 +132,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
             salvage.chain(chain);
             expected = chain.last().map_or(expected, |last| last.header.sequence + 1);
         }
-        let acknowledged = mount::acknowledged(candidates);
+        let acknowledged = mount::Witness::of(candidates).acknowledged;
         if expected < acknowledged {
             salvage.gap(expected, acknowledged);
         }
@@ -148,17 +148,23 @@ impl<'a, 'r> Salvage<'a, 'r> {
         self.report.device(Lost, frames);
         self.report.summary.lost_frames += next - first;
         (self.lossy, self.cut) = (true, true);
+        self.loader.lossy = true;
         self.loader.current = None;
         // The transaction before the gap had been acknowledged too: what is whole of it is kept.
         let mut references = Vec::new();
         for change in std::mem::take(&mut self.loader.pending) {
             match change {
-                Change::Reference(repository, name, new) => {
+                Change::Reference(repository, name, new, _) => {
                     let old = self.reference(repository, &name);
                     references.push(LostUpdate { repository: Some(repository), name, old, new });
                 }
                 Change::Object(..) | Change::Pack(..) => drop(self.loader.apply(change)),
-                Change::Create(..) | Change::Remove(_) => {}
+                // What was to be dropped stays, beside what was to take its place.
+                Change::Create(..)
+                | Change::Remove(_)
+                | Change::DropPack(..)
+                | Change::DropRecords(..)
+                | Change::Collected(..) => {}
             }
         }
         for update in references {
@@ -203,7 +209,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
                     | Operation::CreateRepository { .. }
                     | Operation::RemoveRepository { .. },
                 )) => break,
-                Ok(Some(Operation::Reference { name, old, new })) => {
+                Ok(Some(Operation::Reference { name, old, new, .. })) => {
                     references.push(LostUpdate { repository: None, name: name.into(), old, new });
                     None
                 }
@@ -245,7 +251,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
                 Operation::RemoveRepository { repository } if !created.contains(&repository) => {
                     self.expect(repository);
                 }
-                Operation::Reference { name, old, new } => {
+                Operation::Reference { name, old, new, .. } => {
                     let Some(repository) = current else { continue };
                     let known = self.reference(repository, name);
                     if self.lossy && known != old {
@@ -320,9 +326,8 @@ impl<'a, 'r> Salvage<'a, 'r> {
         options: &OpenOptions,
     ) -> Result<Salvaged, Error> {
         // What cannot be in the log of this store is not looked at again.
-        self.loader
-            .data_segments
-            .retain(|segment| *segment > 0 && u64::from(*segment) < superblock.capacity / SEGMENT);
+        let capacity = self.loader.capacity;
+        self.loader.data_segments.retain(|segment| *segment > 0 && u64::from(*segment) < capacity / SEGMENT);
         let found = self.leftovers.search(&self.free(superblock), options.max_object_size);
         self.loader.retained.extend(found);
         let free = self.free(superblock);
@@ -340,7 +345,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
     /// The segments that nothing known uses.
     fn free(&self, superblock: &Superblock) -> BTreeSet<u32> {
         let loader = &self.loader;
-        let mut free: BTreeSet<u32> = (1..segments(superblock.capacity)).collect();
+        let mut free: BTreeSet<u32> = (1..segments(loader.capacity)).collect();
         let packs = loader.repositories.values().flat_map(|repository| &repository.packs);
         let extents = packs.filter_map(|pack| Some(pack.place()?.extent));
         let single = loader.data_segments.iter().map(|first| Extent { first: *first, count: 1 });

@@ -435,6 +435,7 @@ impl<'a> Push<'a> {
                 }
             }
             Some(new) => {
+                transaction.rely_on(&new);
                 let object = transaction.object(&new).map_err(|error| match error {
                     Error::NoObject(_) => "missing necessary objects".to_owned(),
                     error => failed(error),

@@ -1,7 +1,7 @@
 //! git-upload-pack: what `git fetch` and `git clone` talk to.
 
 use crate::{
-    Error, Reference, Repository,
+    Error, Pin, Reference, Repository,
     pack::{Pace, PackEncoder, PackOptions},
     wire::{
         Protocol,
@@ -33,9 +33,11 @@ const PIECE: usize = 64 << 10;
 pub fn upload_pack(repository: &Repository, protocol: Protocol, request: Bytes) -> Reply {
     let repository = repository.clone();
     Reply::new(move |output| async move {
+        // What is being sent stays, whatever becomes of the references.
+        let pin = repository.pin();
         let answer = match protocol {
-            Protocol::V2 => answer_v2(&repository, &request, &output).await,
-            Protocol::V0 | Protocol::V1 => answer_v0(&repository, &request, &output).await,
+            Protocol::V2 => answer_v2(&repository, &pin, &request, &output).await,
+            Protocol::V0 | Protocol::V1 => answer_v0(&repository, &pin, &request, &output).await,
         };
         if let Err(error) = answer {
             let mut out = Vec::new();
@@ -45,13 +47,13 @@ pub fn upload_pack(repository: &Repository, protocol: Protocol, request: Bytes) 
     })
 }
 
-async fn answer_v2(repository: &Repository, request: &[u8], output: &Output) -> Result<(), Error> {
+async fn answer_v2(repository: &Repository, pin: &Pin, request: &[u8], output: &Output) -> Result<(), Error> {
     match parse_command(request)? {
         Command::None => Ok(()),
         Command::LsRefs(mut arguments) => list_references(repository, &mut arguments, output),
         Command::Fetch(mut arguments) => {
             let request = FetchRequest::parse_v2(&mut arguments)?;
-            fetch_v2(repository, request, output).await
+            fetch_v2(repository, pin, request, output).await
         }
     }
 }
@@ -112,15 +114,24 @@ fn list_references(
     Ok(())
 }
 
-fn check_wants(repository: &Repository, request: &FetchRequest) -> Result<(), Error> {
+/// Checks that all is there that the client asks for, and holds it, and what the client says to have: none of
+/// it needs to be reachable.
+fn check_wants(repository: &Repository, pin: &Pin, request: &FetchRequest) -> Result<(), Error> {
+    let named = request.wants.iter().chain(&request.haves).chain(&request.shallow);
+    named.filter(|id| repository.contains(id)).for_each(|id| pin.add(*id));
     match request.wants.iter().find(|id| !repository.contains(id)) {
         Some(id) => Err(Error::Malformed(format!("not our ref {id}"))),
         None => Ok(()),
     }
 }
 
-async fn fetch_v2(repository: &Repository, mut request: FetchRequest, output: &Output) -> Result<(), Error> {
-    check_wants(repository, &request)?;
+async fn fetch_v2(
+    repository: &Repository,
+    pin: &Pin,
+    mut request: FetchRequest,
+    output: &Output,
+) -> Result<(), Error> {
+    check_wants(repository, pin, &request)?;
     let pace = Pace::default();
     let mut out = Vec::new();
     if request.wants.is_empty() && !request.wait_for_done {
@@ -183,10 +194,10 @@ fn commits_of(repository: &Repository, ids: &[ObjectId]) -> Result<Vec<ObjectId>
 }
 
 /// Versions 0 and 1 in their stateless form: each request repeats what was said before.
-async fn answer_v0(repository: &Repository, body: &[u8], output: &Output) -> Result<(), Error> {
+async fn answer_v0(repository: &Repository, pin: &Pin, body: &[u8], output: &Output) -> Result<(), Error> {
     let mut reader = PacketReader::new(body);
     let Some(mut request) = FetchRequest::parse_wants(&mut reader)? else { return Ok(()) };
-    check_wants(repository, &request)?;
+    check_wants(repository, pin, &request)?;
     let pace = Pace::default();
     let mut out = Vec::new();
     let boundary = Boundary::compute(repository, &request, &pace).await?;
@@ -194,7 +205,7 @@ async fn answer_v0(repository: &Repository, body: &[u8], output: &Output) -> Res
         write_boundary(&mut out, &boundary);
         write_flush(&mut out);
     }
-    let ended = negotiate(repository, &mut request, &mut reader, &mut out, &pace).await?;
+    let ended = negotiate(repository, pin, &mut request, &mut reader, &mut out, &pace).await?;
     output.push(out);
     if ended {
         let progress = !request.no_progress;
@@ -207,6 +218,7 @@ async fn answer_v0(repository: &Repository, body: &[u8], output: &Output) -> Res
 /// Answers the haves of one request. Returns whether the pack follows.
 async fn negotiate(
     repository: &Repository,
+    pin: &Pin,
     request: &mut FetchRequest,
     reader: &mut PacketReader<'_>,
     out: &mut Vec<u8>,
@@ -254,6 +266,7 @@ async fn negotiate(
             let id = parse_id(id)?;
             if repository.contains(&id) {
                 got_common = true;
+                pin.add(id);
                 request.haves.push(id);
                 let (commit, kind) = peel(repository, &id)?;
                 if kind == Kind::Commit {

@@ -12,6 +12,8 @@
 //! `KALENDS_CRASH_SEED` that replays it. Both want `--release`, and `-- --nocapture` shows the counts.
 
 mod budget;
+mod compaction;
+mod compaction_session;
 mod exhaustive;
 mod random;
 mod random_workloads;

@@ -27,7 +27,7 @@ const ROTTEN: usize = 16;
 /// Sessions one after another on one device.
 const SESSIONS: usize = 5;
 
-fn operation(random: &mut Random, heavy: bool) -> Operation {
+pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
     let repository = random.below(3);
     let size = |random: &mut Random| match random.below(160) {
         _ if heavy => random.below(700_000),
@@ -67,8 +67,11 @@ fn operation(random: &mut Random, heavy: bool) -> Operation {
     }
 }
 
+/// Draws one thing to do; whether the device is to be filled.
+pub(crate) type Draw = fn(&mut Random, bool) -> Operation;
+
 /// Runs one seed; gives the first failure.
-fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
+pub(crate) fn run(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
     let mut random = Random(seed);
     let heavy = random.once_in(HEAVY);
     let capacity = if heavy { 8 } else { [8, 12, 24][random.below(3)] };
@@ -77,7 +80,7 @@ fn run(seed: u64, counts: &mut Counts) -> Result<(), String> {
     let mut session = Session::format(capacity, checkpoint_after(&mut random), random.next());
     for _ in 0..SESSIONS {
         for _ in 0..10 + random.below(40) {
-            let operation = operation(&mut random, heavy);
+            let operation = draw(&mut random, heavy);
             let fault = matches!(
                 operation,
                 Operation::Fault(..) | Operation::FaultAfter(..) | Operation::ReadFault(..)
@@ -142,9 +145,9 @@ fn lose_power(point: &CrashPoint, random: &mut Random) -> SimulatedDevice {
 }
 
 /// As [`run`], with panics as failures.
-fn run_caught(seed: u64, counts: &mut Counts) -> Result<(), String> {
+fn run_caught(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
     counts.seeds += 1;
-    catch_unwind(AssertUnwindSafe(|| run(seed, counts))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| run(seed, draw, counts))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
     })
@@ -164,7 +167,7 @@ fn long_workloads_survive_crashes_at_random_moments() {
                 break;
             }
             let before = counts.states();
-            if let Err(error) = run_caught(seed, &mut counts) {
+            if let Err(error) = run_caught(seed, operation, &mut counts) {
                 panic!("seed {seed}: {error}\n{}", budget::replay(seed, "long"));
             }
             states.fetch_add(counts.states() - before, Relaxed);

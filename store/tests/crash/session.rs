@@ -9,7 +9,7 @@ use futures_executor::block_on;
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use kalends_block_backend::{MemoryDevice, SimulatedDevice};
 use kalends_store::{
-    Commit, Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, Pace,
+    Commit, Compacted, Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, Pace,
     PushPolicy, PushedUpdate, ReferenceUpdate, Repository, Store, Transaction, TreeEdit,
     wire::{ReceiveOptions, receive_pack, write_full_pack},
 };
@@ -52,15 +52,21 @@ pub(crate) enum Operation {
     ReadFault(usize, u64),
     /// The program is killed and started again; power is not lost.
     Restart,
+    /// Moves main back by some commits, and removes the branches beside it: objects become unreachable.
+    Strand(usize, usize),
+    /// Compacts the store and collects what is unreachable, while other things are done.
+    Compact(Vec<Operation>),
 }
 
 /// A store at work.
 pub(crate) struct Session {
     pub(crate) device: Rc<SimulatedDevice>,
-    store: Store,
+    pub(crate) store: Store,
     options: OpenOptions,
     pub(crate) timeline: Timeline,
-    random: Random,
+    pub(crate) random: Random,
+    /// What compactions did.
+    pub(crate) compacted: Compacted,
     full: usize,
     opened: usize,
 }
@@ -84,7 +90,16 @@ impl Session {
         let options = OpenOptions { checkpoint_after, ..options() };
         let store = Store::open_with(device.clone(), options.clone())?;
         let opened = device.steps();
-        Ok(Self { device, store, options, timeline, random: Random(seed), full: 0, opened })
+        Ok(Self {
+            device,
+            store,
+            options,
+            timeline,
+            random: Random(seed),
+            compacted: Compacted::default(),
+            full: 0,
+            opened,
+        })
     }
 
     /// The step from which on the start of the timeline is durable.
@@ -107,7 +122,7 @@ impl Session {
         }
     }
 
-    fn try_run(&mut self, operation: &Operation) -> Result<(), Error> {
+    pub(crate) fn try_run(&mut self, operation: &Operation) -> Result<(), Error> {
         match operation {
             Operation::Create(number) => self.create(*number),
             Operation::Remove(number) => self.remove(*number),
@@ -138,6 +153,8 @@ impl Session {
             Operation::FaultAfter(number, writes, after) => self.fault(*number, *writes, *after),
             Operation::ReadFault(number, after) => self.read_fault(*number, *after),
             Operation::Restart => self.restart(),
+            Operation::Strand(number, commits) => self.strand(*number, *commits),
+            Operation::Compact(meanwhile) => self.compact(meanwhile),
         }
     }
 
@@ -165,12 +182,12 @@ impl Session {
         Ok(())
     }
 
-    fn repository(&self, number: usize) -> Option<Repository> {
+    pub(crate) fn repository(&self, number: usize) -> Option<Repository> {
         self.store.repository(&name(number)).ok()
     }
 
     /// Submits a transaction, and notes what it changes.
-    fn submit(
+    pub(crate) fn submit(
         &mut self,
         number: usize,
         mut transaction: Transaction,
@@ -213,7 +230,7 @@ impl Session {
     }
 
     /// Waits for submitted changes.
-    fn wait(&mut self, submitted: Vec<(usize, Commit)>) -> Result<(), Error> {
+    pub(crate) fn wait(&mut self, submitted: Vec<(usize, Commit)>) -> Result<(), Error> {
         let (changes, commits): (Vec<_>, Vec<_>) = submitted.into_iter().unzip();
         for result in block_on(join_all(commits)) {
             result?;
@@ -433,6 +450,6 @@ impl PushPolicy for AllowAll {
     }
 }
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("user{number}")
 }

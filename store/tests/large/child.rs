@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use kalends_block_backend::FileDevice;
 use kalends_store::{
-    Deciding, Objects, OpenOptions, Pace, PackLimits, PushPolicy, PushedUpdate, Store,
+    Deciding, ObjectId, Objects, OpenOptions, Pace, PackLimits, PushPolicy, PushedUpdate, Store,
     wire::{Protocol, ReceiveOptions, Reply, receive_pack_stream, upload_pack},
 };
 use std::{
@@ -46,12 +46,7 @@ pub(crate) const MEMORY: u64 = 128 << 20;
 
 /// The caches of a store in a process of so much memory.
 pub(crate) fn options() -> OpenOptions {
-    OpenOptions {
-        object_cache: 8 << 20,
-        tree_cache: 16 << 20,
-        index_cache: 16 << 20,
-        ..OpenOptions::default()
-    }
+    OpenOptions::within(MEMORY as usize / 3)
 }
 
 struct AllowAll;
@@ -63,7 +58,8 @@ impl PushPolicy for AllowAll {
 }
 
 /// Serves the request `directory/request` upon the device `directory/device` in a process of its own: a push
-/// (`receive-pack`), or a fetch (`upload-pack`). The answer is in `directory/answer`. `arguments` make this
+/// (`receive-pack`), a fetch (`upload-pack`), or a list of objects to be found (`lookups`, and the bytes for
+/// pages of the index). The answer is in `directory/answer`. `arguments` make this
 /// program call [`serve`].
 pub(crate) fn run(service: &str, directory: &Path, arguments: &[&str]) -> Cost {
     let output = Command::new(env::current_exe().unwrap())
@@ -85,18 +81,34 @@ pub(crate) fn serve() -> bool {
     let (Ok(service), Some(directory)) = (env::var(SERVICE), env::var_os(DIRECTORY)) else { return false };
     let directory = PathBuf::from(directory);
     let device = FileDevice::open(&directory.join("device")).unwrap();
-    let store = Store::open_with(Rc::new(device), options()).unwrap();
+    let mut options = options();
+    let budget = service.strip_prefix("lookups ");
+    if let Some(budget) = budget {
+        options.index_cache = budget.parse().unwrap();
+    }
+    let store = Store::open_with(Rc::new(device), options).unwrap();
     let repository = match store.repository("large") {
         Ok(repository) => repository,
         Err(_) => store.create_repository("large").unwrap(),
     };
+    if budget.is_some() {
+        let ids = fs::read_to_string(directory.join("request")).unwrap();
+        let mut ids: Vec<ObjectId> =
+            ids.lines().map(|id| ObjectId::from_hex(id.as_bytes()).unwrap()).collect();
+        // In no order that the index could profit from.
+        ids.sort_by_key(|id| id.as_bytes()[19]);
+        let start = Instant::now();
+        assert!(ids.iter().all(|id| repository.contains(id)));
+        finish(&directory, start.elapsed(), Duration::ZERO);
+        return true;
+    }
     let start = Instant::now();
     let request = File::open(directory.join("request")).unwrap();
     let answer = BufWriter::new(File::create(directory.join("answer")).unwrap());
     let first = futures_executor::block_on(async {
         let reply = match service.as_str() {
             "receive-pack" => {
-                let limits = PackLimits::within(MEMORY / 2);
+                let limits = PackLimits::within(MEMORY);
                 let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
                 let pushed = receive_pack_stream(&repository, pieces(request), Rc::new(AllowAll), options);
                 pushed.await.unwrap().unwrap()
@@ -111,9 +123,13 @@ pub(crate) fn serve() -> bool {
     });
     let time = start.elapsed();
     store.close().unwrap();
+    finish(&directory, time, first);
+    true
+}
+
+fn finish(directory: &Path, time: Duration, first: Duration) {
     let cost = format!("{} {} {}", peak_memory(), time.as_micros(), first.as_micros());
     fs::write(directory.join("cost"), cost).unwrap();
-    true
 }
 
 async fn copy(mut reply: Reply, mut answer: impl Write, start: Instant) -> Duration {

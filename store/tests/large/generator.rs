@@ -25,7 +25,7 @@ pub(crate) fn generate(directory: &Path, commits: usize, size: usize) {
     git(directory, &["init", "-q", "--bare", "--initial-branch=main"]);
     let mut import = Command::new("git")
         .current_dir(directory)
-        .args(["-c", "pack.threads=1", "fast-import", "--quiet", "--depth=50"])
+        .args(["-c", "core.compression=1", "fast-import", "--quiet", "--depth=50"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{
     large_pushes::{MAIN, commit, device, history, push_history},
-    repositories::{AllowAll, drive, push, push_body, whole},
+    repositories::{AllowAll, drive, push, push_body, ready, whole},
 };
 use gix_hash::ObjectId;
 use kalends_store::{
@@ -140,6 +140,60 @@ fn a_pack_that_refers_to_another_goes_along_with_it() {
     assert_eq!(objects(&all), 1200);
     assert!(all[12..].starts_with(&history().1[12..history().1.len() - 20]));
     assert_eq!(unpack(&all, &new).object_count().unwrap(), 1200);
+}
+
+#[test]
+fn clones_go_on_beside_writes_and_after_their_repository_is_gone() {
+    let store = Store::format(device(), &FormatOptions::default()).unwrap();
+    let (repository, other) =
+        (store.create_repository("test").unwrap(), store.create_repository("other").unwrap());
+    push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let (tip, sent) = history();
+    let line = format!("want {tip} ofs-delta\n");
+    let request = format!("{:04x}{line}00000009done\n", line.len() + 4);
+    let mut clones: Vec<_> = (0..4)
+        .map(|_| (upload_pack(&repository, Protocol::V0, request.clone().into()), Vec::new(), true))
+        .collect();
+    drop(repository);
+    let (mut number, mut turn) = (0, 0);
+    while clones.iter().any(|(_, _, open)| *open) {
+        turn += 1;
+        for (at, (reply, received, open)) in clones.iter_mut().enumerate() {
+            // Some are quicker than others.
+            if *open && turn % (at + 1) == 0 {
+                match ready(reply) {
+                    Some(Some(bytes)) => received.extend_from_slice(&bytes),
+                    Some(None) => *open = false,
+                    None => {}
+                }
+            }
+        }
+        if turn == 10 {
+            store.remove_repository("test").unwrap();
+        }
+        // Where the pack is would be used again, were it free.
+        if turn % 4 == 0 && number < 20 {
+            let mut state = u64::from(number);
+            let mut noise = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as u8
+            };
+            commit(&other, number, (0..2_000_000).map(|_| noise()).collect());
+            store.close().unwrap();
+            number += 1;
+        }
+    }
+    assert!(number > 10);
+    for (_, received, _) in clones {
+        assert!(received.strip_prefix(b"0008NAK\n") == Some(&sent[..]));
+    }
+    // The last of them gone, its space is free again.
+    let free = store.free_bytes();
+    for number in 40..43 {
+        commit(&other, number, b"small".to_vec());
+        store.close().unwrap();
+    }
+    assert!(store.free_bytes() >= free + sent.len() as u64, "{free} {}", store.free_bytes());
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Core {
         self.set_name_servers(&[]);
     }
 
-    /// Takes over what DHCP has found, and tells who waits for an address.
+    /// Takes over what DHCP has found.
     pub(super) fn advance_addresses(&mut self) {
         if let Some(handle) = self.dhcp {
             let (address, name_servers) = match self.sockets.get_mut::<dhcpv4::Socket>(handle).poll() {
@@ -46,12 +46,11 @@ impl Core {
                     (Some((lease.address, lease.router)), lease.dns_servers.to_vec())
                 }
                 Some(dhcpv4::Event::Deconfigured) => (None, Vec::new()),
-                None => return self.wake_for_address(),
+                None => return,
             };
             self.set_ipv4(address);
             self.set_name_servers(&name_servers);
         }
-        self.wake_for_address();
     }
 
     /// Whether there is an address that other networks can reach.
@@ -62,8 +61,11 @@ impl Core {
         })
     }
 
-    fn wake_for_address(&mut self) {
-        if !self.address_wakers.is_empty() && self.has_address() {
+    /// Wakes who waits for other addresses, when there are some.
+    pub(super) fn tell_addresses(&mut self) {
+        if self.interface.ip_addrs() != self.addresses_told {
+            self.addresses_told.clear();
+            self.addresses_told.extend_from_slice(self.interface.ip_addrs());
             for waker in self.address_wakers.drain(..) {
                 waker.wake();
             }

@@ -120,12 +120,12 @@ impl Default for StackLimits {
 }
 
 impl StackLimits {
-    /// Limits whose buffers take at most `memory` bytes: smaller buffers rather than fewer than 256
+    /// Limits whose buffers take at most `memory` bytes: smaller buffers rather than fewer than 128
     /// connections, down to buffers of 8 KiB, and then fewer connections, down to 16.
     pub fn within(memory: usize) -> Self {
         let default = Self::default();
         let mut buffer = default.receive_buffer;
-        while buffer > 8 * 1024 && memory / (2 * buffer) < 256 {
+        while buffer > 8 * 1024 && memory / (2 * buffer) < 128 {
             buffer /= 2;
         }
         let connections = (memory / (2 * buffer)).clamp(16, default.connections);
@@ -317,9 +317,14 @@ mod tests {
 
     #[test]
     fn limits_keep_within_the_memory_given() {
-        for (mebibytes, connections, buffer) in
-            [(64, 384, 65536), (32, 256, 65536), (16, 256, 32768), (4, 256, 8192), (1, 64, 8192)]
-        {
+        for (mebibytes, connections, buffer) in [
+            (64, 384, 65536),
+            (32, 256, 65536),
+            (16, 128, 65536),
+            (6, 192, 16384),
+            (2, 128, 8192),
+            (1, 64, 8192),
+        ] {
             let limits = StackLimits::within(mebibytes << 20);
             assert_eq!((limits.connections, limits.receive_buffer), (connections, buffer));
             assert!(limits.connections * (limits.receive_buffer + limits.send_buffer) <= mebibytes << 20);

@@ -13,7 +13,7 @@ use super::{
 use smoltcp::{
     iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet},
     socket::dns,
-    wire::{EthernetAddress, HardwareAddress},
+    wire::{EthernetAddress, HardwareAddress, IpCidr},
 };
 use std::{
     net::IpAddr,
@@ -48,8 +48,9 @@ pub(super) struct Core {
     pub(super) queries: usize,
     pub(super) name_servers: Vec<IpAddr>,
     pub(super) has_name_servers: bool,
-    /// Those who wait for an address.
+    /// Those who wait for other addresses than these.
     pub(super) address_wakers: Vec<Waker>,
+    pub(super) addresses_told: Vec<IpCidr>,
 }
 
 impl Core {
@@ -82,6 +83,7 @@ impl Core {
             name_servers: configuration.name_servers.clone(),
             has_name_servers: false,
             address_wakers: Vec::new(),
+            addresses_told: Vec::new(),
         };
         core.set_up_addresses(configuration);
         core
@@ -104,6 +106,7 @@ impl Core {
         self.advance_connections();
         self.advance_addresses();
         let discovery = self.advance_router_discovery(adapter);
+        self.tell_addresses();
         let probe = self.probe_routers(adapter);
         for _ in 0..ROUNDS_PER_TURN {
             if self.interface.poll_egress(timestamp, adapter, &mut self.sockets) == PollResult::None {

@@ -79,24 +79,31 @@ impl StackNetwork {
 
     /// The addresses the interface has now, each with its prefix length.
     pub fn addresses(&self) -> Vec<(IpAddr, u8)> {
-        let core = self.shared.core();
-        core.interface.ip_addrs().iter().map(|at| (IpAddr::from(at.address()), at.prefix_len())).collect()
+        addresses(&self.shared.core())
     }
 
     /// Waits until the interface has an address that is more than link-local, then gives all it has.
     pub async fn configured(&self) -> Vec<(IpAddr, u8)> {
+        self.addresses_until(|core| core.has_address()).await
+    }
+
+    /// Waits until the addresses are others than these, then gives them.
+    pub async fn addresses_other_than(&self, known: &[(IpAddr, u8)]) -> Vec<(IpAddr, u8)> {
+        self.addresses_until(|core| addresses(core) != known).await
+    }
+
+    async fn addresses_until(&self, done: impl Fn(&Core) -> bool) -> Vec<(IpAddr, u8)> {
         std::future::poll_fn(|context| {
             let mut core = self.shared.core();
-            if core.has_address() {
-                return Poll::Ready(());
+            if done(&core) {
+                return Poll::Ready(addresses(&core));
             }
             if !core.address_wakers.iter().any(|waker| waker.will_wake(context.waker())) {
                 core.address_wakers.push(context.waker().clone());
             }
             Poll::Pending
         })
-        .await;
-        self.addresses()
+        .await
     }
 
     /// The addresses of a host name, IPv4 first, asked of the configured name servers.
@@ -108,6 +115,10 @@ impl StackNetwork {
     pub async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
         resolver::resolve(&self.shared, name).await
     }
+}
+
+fn addresses(core: &Core) -> Vec<(IpAddr, u8)> {
+    core.interface.ip_addrs().iter().map(|at| (IpAddr::from(at.address()), at.prefix_len())).collect()
 }
 
 impl Network for StackNetwork {

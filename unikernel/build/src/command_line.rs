@@ -10,9 +10,10 @@ Builds an image of Kalends that boots without an operating system.
 Usage: cargo guest TARGET [OPTIONS]
 
 Targets:
-  spt      for Solo5's solo5-spt: a Linux process that seccomp confines
-  hvt      for Solo5's solo5-hvt: a virtual machine with hypercalls
-  virtio   for QEMU and other monitors with virtio over PCI
+  spt        for Solo5's solo5-spt: a Linux process that seccomp confines
+  hvt        for Solo5's solo5-hvt: a virtual machine with hypercalls
+  virtio     for QEMU and other monitors with virtio devices that boot by PVH
+  multiboot  the same, for loaders such as GRUB
 
 Options:
   -o, --output FILE  where to put the image [default: kalends.TARGET in cargo's target directory]
@@ -48,14 +49,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Arg::Value(name) if target.is_none() => {
                 let name = name.string().map_err(line)?;
                 let known = Target::parse(&name);
-                target = Some(known.ok_or_else(|| format!("no target {name:?}; spt, hvt or virtio"))?);
+                target =
+                    Some(known.ok_or_else(|| format!("no target {name:?}; spt, hvt, virtio or multiboot"))?);
             }
             other => return Err(line(other.unexpected())),
         }
     }
     match target {
         Some(target) => Ok(Command::Build(Options { target, output, symbols })),
-        None => Err("which target? spt, hvt or virtio".into()),
+        None => Err("which target? spt, hvt, virtio or multiboot".into()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod command_line;
 mod image;
+mod multiboot;
 mod target;
 
 use command_line::Command;

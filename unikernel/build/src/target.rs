@@ -6,17 +6,27 @@ pub(crate) enum Target {
     Spt,
     Hvt,
     Virtio,
+    Multiboot,
 }
 
 impl Target {
-    const ALL: [Self; 3] = [Self::Spt, Self::Hvt, Self::Virtio];
+    const ALL: [Self; 4] = [Self::Spt, Self::Hvt, Self::Virtio, Self::Multiboot];
 
-    /// The name, which is also that of the feature and the end of the image's file name.
+    /// The name, which is also the end of the image's file name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Spt => "spt",
             Self::Hvt => "hvt",
             Self::Virtio => "virtio",
+            Self::Multiboot => "multiboot",
+        }
+    }
+
+    /// The feature of the program that is built for it.
+    pub(crate) fn feature(self) -> &'static str {
+        match self {
+            Self::Multiboot => Self::Virtio.name(),
+            target => target.name(),
         }
     }
 

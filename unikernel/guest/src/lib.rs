@@ -1,12 +1,16 @@
 //! Kalends as a guest: the same service over the devices that a tender or a virtual machine gives.
 
+mod certificates;
 mod command_line;
 mod console_log;
+mod ending;
 mod idle;
 mod interface;
+mod memory;
 mod serve;
 mod storage;
 
+use ending::Ending;
 use kalends_nolibc::exit;
 
 /// Runs the guest; the result is its exit status.
@@ -20,9 +24,9 @@ pub fn run(command_line: &str) -> u8 {
     };
     match serve::serve(&options) {
         Ok(()) => exit::SUCCESS,
-        Err(error) => {
-            eprintln!("kalends: {error}");
-            exit::FAILURE
+        Err(Ending { status, reason }) => {
+            eprintln!("kalends: {reason}");
+            status
         }
     }
 }

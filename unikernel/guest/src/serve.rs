@@ -1,46 +1,47 @@
 //! The guest's service: store, realm, TLS and HTTP over its own network stack.
 
-use crate::{command_line::GuestOptions, console_log, idle::GuestIdle, interface, storage};
-use futures_util::future::{Either, select};
-use kalends::{ServiceHandler, own_authority};
+use crate::{
+    certificates::Certificates, command_line::GuestOptions, console_log, ending::Ending, idle::GuestIdle,
+    interface, memory, storage,
+};
+use futures_util::future::{Either, join, select};
+use kalends::{ServiceHandler, maintained, own_authority};
 use kalends_block_backend::Durability;
 use kalends_caldav::{
     Service, ServiceOptions,
     realm::{Realm, generate_password},
 };
-use kalends_nolibc::{Current, Platform, memory_use};
-use kalends_store::{Error, Store};
+use kalends_nolibc::{Current, Platform};
 use kalends_tls_frontend::{
-    Limits, Network, Server, Shutdown,
-    certificate::Authority,
-    stack::{Ipv4, Stack, StackNetwork},
+    Network, Server, Shutdown,
+    certificate::{Authority, CurrentCertificate},
+    stack::{Ipv4, Stack, StackConfiguration, StackNetwork},
 };
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr},
     pin::pin,
     rc::Rc,
     time::Duration,
 };
 
 const FIRST_USER: &str = "calendar";
+/// The name when none is given.
 const HOSTNAME: &str = "localhost";
-/// How long to wait for an address before the server certificate is made without one.
+/// How long to wait for an address before saying that the guest is ready.
 const ADDRESS_WAIT: Duration = Duration::from_secs(10);
-const ADDRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Serves until the guest is ended; the error is one line.
-pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
+pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
     console_log::begin(options.log);
-    let configuration = options.network.configuration()?;
+    let shares = memory::share_out()?;
+    let configuration = StackConfiguration { limits: shares.stack, ..options.network.configuration()? };
     let mut stack = Stack::new(interface::open()?, &configuration).map_err(|error| error.to_string())?;
+    // The network has time to answer while the store is opened.
+    stack.turn();
     let device = storage::open()?;
     let durability = device.durability();
-    let store = Store::open(device).map_err(|error| match error {
-        Error::NotAStore(_) => {
-            format!("the block device: {error}; make one with `kalends --device FILE` on a host")
-        }
-        error => format!("the block device: {error}"),
-    })?;
+    let store = storage::open_store(device, shares.store)?;
+    let push_memory = memory::for_pushes()?;
     for notice in store.notices() {
         println!("{notice}");
     }
@@ -48,26 +49,32 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), String> {
     let authority = own_authority(&store, hostname)?;
     let realm = Realm::open(store.clone()).map_err(|error| format!("cannot read the realm: {error}"))?;
     let password = first_user(&realm)?;
-    let memory = memory_use();
     let service_options = ServiceOptions {
         hostname: hostname.into(),
         authority: Some(authority.certificate_pem().to_owned()),
-        // A push too large for the guest must be refused, not end it; the other half is everybody's.
-        push_memory: Some((memory.capacity - memory.used) as u64 / 2),
+        push_memory: Some(push_memory),
+        index_memory: Some(shares.index),
     };
     let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
     let network = stack.network();
-    stack.block_on(&mut GuestIdle, async {
-        let addresses = addresses(&network, configuration.ipv4).await;
-        let tls = authority.server_config(&names(hostname, &addresses)).map_err(|error| error.to_string())?;
+    stack.block_on(&mut GuestIdle::new(), async {
         let listener = network
             .listen((Ipv6Addr::UNSPECIFIED, options.port).into())
             .map_err(|error| format!("cannot listen on port {}: {error}", options.port))?;
-        announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
-        Server::new(network, tls, handler, Limits::default(), Shutdown::default()).run(vec![listener]).await;
+        let certificates = Certificates { store: &store, authority: &authority, hostname };
+        let current = CurrentCertificate::new(&certificates.of(&network.addresses())?)
+            .map_err(|error| error.to_string())?;
+        let tls = current.server_config().map_err(|error| error.to_string())?;
+        let server = Server::new(network.clone(), tls, handler, shares.server, Shutdown::default());
+        let announcement = async {
+            let addresses = addresses(&network, configuration.ipv4).await;
+            announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
+        };
+        let beside = join(certificates.keep(&network, &current), announcement);
+        maintained(&store, select(pin!(server.run(vec![listener])), pin!(beside))).await;
         Ok::<_, String>(())
     })?;
-    store.close().map_err(|error| format!("the block device: {error}"))
+    store.close().map_err(|error| format!("the block device: {error}").into())
 }
 
 /// Makes the first user of a new store, and gives the password.
@@ -82,33 +89,19 @@ fn first_user(realm: &Realm) -> Result<Option<String>, String> {
     Ok(Some(password))
 }
 
-/// The addresses to serve on, once there are some. An IPv6 address often comes before DHCP has answered, and
-/// the certificate should name both.
+/// The addresses that the server is reached by, once there are some. An IPv6 address often comes before DHCP has
+/// answered, and an operator wants to know both.
 async fn addresses(network: &StackNetwork, ipv4: Ipv4) -> Vec<IpAddr> {
     let wait = async {
-        network.configured().await;
-        while ipv4 != Ipv4::Off && !network.addresses().iter().any(|(address, _)| address.is_ipv4()) {
-            network.sleep(ADDRESS_INTERVAL).await;
+        let mut known = network.configured().await;
+        while ipv4 != Ipv4::Off && !known.iter().any(|(address, _)| address.is_ipv4()) {
+            known = network.addresses_other_than(&known).await;
         }
     };
     if let Either::Right(_) = select(pin!(wait), network.sleep(ADDRESS_WAIT)).await {
-        println!(
-            "The network has not offered every address yet; the certificate names those that are there."
-        );
+        println!("The network has not offered every address yet; those that come later are served too.");
     }
     network.addresses().into_iter().map(|(address, _)| address).collect()
-}
-
-/// What the server certificate is for, the host's own name first.
-fn names(hostname: &str, addresses: &[IpAddr]) -> Vec<String> {
-    let local = [HOSTNAME.into(), Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()];
-    let mut names = vec![hostname.to_owned()];
-    for name in local.into_iter().chain(addresses.iter().map(IpAddr::to_string)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn announce(
@@ -139,19 +132,4 @@ fn announce(
         print!("{}", authority.certificate_pem());
     }
     println!("Ready.");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn the_certificate_names_the_host_first_and_nothing_twice() {
-        let addresses = ["10.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()];
-        assert_eq!(
-            names("cal.example", &addresses),
-            ["cal.example", "localhost", "127.0.0.1", "::1", "10.0.0.2"]
-        );
-        assert_eq!(names("localhost", &[])[0], "localhost");
-    }
 }

@@ -1,7 +1,9 @@
-//! The block device under the store.
+//! The block device, and the store on it.
 
+use crate::ending::Ending;
 use kalends_block_backend::{BlockDevice, DeviceError, Durability};
-use kalends_nolibc::{Block, Current, Platform, TransferError, solo5::manifest::STORAGE};
+use kalends_nolibc::{Block, Current, Platform, TransferError, exit, solo5::manifest::STORAGE};
+use kalends_store::{Error, OpenOptions, Store};
 use std::{io, rc::Rc};
 
 /// A platform's block device as the store wants it.
@@ -14,6 +16,21 @@ pub(crate) fn open() -> Result<Rc<dyn BlockDevice>, String> {
         Some(Err(error)) => Err(format!("block device {STORAGE}: {error}")),
         None => Err(format!("no block device {STORAGE} is attached{}", Current::DEVICE_ADVICE)),
     }
+}
+
+/// The store on the device; nothing is written.
+pub(crate) fn open_store(device: Rc<dyn BlockDevice>, options: OpenOptions) -> Result<Store, Ending> {
+    Store::open_with(device, options).map_err(|error| {
+        let advice = match error {
+            Error::NotAStore(_) => {
+                "; nothing was written to it (on a host, `kalends fsck` tells more, and `kalends image create` \
+                 makes a new device)"
+            }
+            Error::DamagedStore(_) => "; nothing was written to it (on a host, `kalends fsck` tells more)",
+            _ => return Ending::from(format!("the block device: {error}")),
+        };
+        Ending { status: exit::UNUSABLE_DEVICE, reason: format!("the block device: {error}{advice}") }
+    })
 }
 
 impl<B: Block> GuestDevice<B> {

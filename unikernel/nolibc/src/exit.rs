@@ -9,6 +9,10 @@ pub const SUCCESS: u8 = 0;
 pub const FAILURE: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
+/// The block device holds no store that this image can serve. Nothing was written to it.
+pub const UNUSABLE_DEVICE: u8 = 3;
+/// The guest was given too little memory to begin.
+pub const TOO_LITTLE_MEMORY: u8 = 4;
 /// A bug: Rust code panicked. The number is the one Rust's own runtime uses.
 pub const PANIC: u8 = 101;
 /// Memory ran out.

@@ -124,6 +124,15 @@ impl<'f> Image<'f> {
             is_it.then(|| note.get(NOTE_HEADER.next_multiple_of(align)..end)).flatten()
         })
     }
+
+    /// Whether it has Xen's note of the entry by PVH.
+    pub(crate) fn starts_by_pvh(&self) -> bool {
+        const ENTRY: u32 = 18;
+        self.notes.iter().any(|range| {
+            let note = self.file.get(range.clone()).unwrap_or_default();
+            Fields(note).u32(8) == Ok(ENTRY) && note.get(12..16) == Some(b"Xen\0")
+        })
+    }
 }
 
 fn range(start: u64, length: u64) -> Option<Range<usize>> {

@@ -12,16 +12,21 @@ const IFF_TAP: i16 = 2;
 const IFF_NO_PI: i16 = 0x1000;
 const NAME: usize = 16;
 
-/// Opens an existing tap device, and gives its MTU.
-pub(crate) fn open(name: &str) -> Result<(File, u16), String> {
+/// The MTU of an existing network interface.
+pub(crate) fn mtu(name: &str) -> Result<u16, String> {
     if name.is_empty() || name.len() >= NAME || name.contains(['/', '\0']) {
         return Err(format!("--net {name}: not the name of a network interface"));
     }
-    // Without this, opening would make a device that nothing is connected to.
     let mtu = fs::read_to_string(format!("/sys/class/net/{name}/mtu")).map_err(|_| {
         format!("there is no network interface {name}: `ip tuntap add {name} mode tap` makes one")
     })?;
-    let mtu = mtu.trim().parse().map_err(|_| format!("{name} has no MTU that a guest could use"))?;
+    mtu.trim().parse().map_err(|_| format!("{name} has no MTU that a guest could use"))
+}
+
+/// Opens an existing tap device, and gives its MTU.
+pub(crate) fn open(name: &str) -> Result<(File, u16), String> {
+    // Without this, opening would make a device that nothing is connected to.
+    let mtu = mtu(name)?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)

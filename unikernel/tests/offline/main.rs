@@ -1,5 +1,6 @@
 //! The commands that work on a device without a server: `fsck`, `repair`, `export`, `image`, `passwd`.
 
+mod compact;
 mod devices;
 mod disk;
 mod export;

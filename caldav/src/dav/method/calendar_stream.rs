@@ -9,7 +9,7 @@ use crate::{
 };
 use http::{HeaderValue, Response, header};
 use kalends_icalendar::{CalendarObject, Limits, text::escape};
-use kalends_store::{Error, Objects, Repository};
+use kalends_store::{Error, Objects, Pin, Repository};
 use std::{collections::HashSet, rc::Rc};
 
 /// Octets of a content line (RFC 5545 §3.1).
@@ -25,6 +25,7 @@ const MAX_ZONES: usize = 10_000;
 pub(super) fn response(home: &Home, calendar: &Rc<Directory>) -> Response<ResponseBody> {
     let mut stream = CalendarStream {
         repository: home.repository.clone(),
+        _pin: home.pin.clone(),
         calendar: calendar.clone(),
         position: 0,
         zones: HashSet::new(),
@@ -37,6 +38,8 @@ pub(super) fn response(home: &Home, calendar: &Rc<Directory>) -> Response<Respon
 
 struct CalendarStream {
     repository: Repository,
+    /// Holds what is not sent yet.
+    _pin: Rc<Pin>,
     calendar: Rc<Directory>,
     /// The next entry of the tree.
     position: usize,

@@ -204,6 +204,7 @@ fn calendar_data(out: &mut String, context: &Context<'_>, subject: &Subject<'_>)
     let (Some(calendar_data), Subject::File { file, .. }) = (context.calendar_data, subject) else {
         return Ok(false);
     };
-    text(out, &calendar_data(file)?);
+    // Pushed files may be in any encoding.
+    text(out, &String::from_utf8_lossy(&calendar_data(file)?));
     Ok(true)
 }

@@ -12,9 +12,10 @@ use crate::{
     realm::User,
     snapshot::File,
 };
+use bytes::Bytes;
 
 /// Gives `CALDAV:calendar-data` of a file to reports.
-pub(in crate::dav) type CalendarData<'a> = &'a dyn Fn(&File) -> Result<String, DavError>;
+pub(in crate::dav) type CalendarData<'a> = &'a dyn Fn(&File) -> Result<Bytes, DavError>;
 
 /// What the values of properties depend on besides the resource.
 #[derive(Clone, Copy)]

@@ -11,6 +11,7 @@ use crate::{
     snapshot::File,
     stored_object,
 };
+use bytes::Bytes;
 use http::StatusCode;
 use kalends_icalendar::{
     Budget, CalendarObject, ComponentSelection, Properties, PropertySelection, Selection, Zone,
@@ -189,7 +190,7 @@ impl CalendarDataSource {
     ///
     /// # Errors
     /// 403 `CALDAV:max-instances` when it cannot be expanded within bounds; 500 when it cannot be read.
-    pub(super) fn of(&self, file: &File) -> Result<String, DavError> {
+    pub(super) fn of(&self, file: &File) -> Result<Bytes, DavError> {
         let mut parsed = self.parsed.borrow_mut();
         if let Some((id, object)) = parsed.take().filter(|(id, _)| *id == file.id) {
             let data = self.select(file, &object);
@@ -198,23 +199,23 @@ impl CalendarDataSource {
         }
         let data = self.home.repository.object(&file.id)?.data;
         if self.selection.is_whole() {
-            return Ok(String::from_utf8_lossy(&data).into_owned());
+            return Ok(data);
         }
         match stored_object::parse(data.clone()) {
             Ok(object) => self.select(file, &object),
             // Nothing can be selected from what is no iCalendar; clients get what is there.
-            Err(_) => Ok(String::from_utf8_lossy(&data).into_owned()),
+            Err(_) => Ok(data),
         }
     }
 
-    fn select(&self, file: &File, object: &CalendarObject) -> Result<String, DavError> {
+    fn select(&self, file: &File, object: &CalendarObject) -> Result<Bytes, DavError> {
         if self.selection.is_whole() {
-            return Ok(String::from_utf8_lossy(object.bytes()).into_owned());
+            return Ok(object.bytes().clone());
         }
         let zone = self.reading.zone(&file.parent.collection);
         let selected = self.reading.spend(|budget| self.selection.apply(object, &zone, budget));
         match selected {
-            Ok(data) => Ok(String::from_utf8_lossy(&data).into_owned()),
+            Ok(data) => Ok(data.into()),
             Err(error) => Err(DavError::caldav(StatusCode::FORBIDDEN, "max-instances", error.to_string())),
         }
     }

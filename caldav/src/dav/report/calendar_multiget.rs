@@ -10,7 +10,7 @@ use crate::{
         resource::Resource,
         xml::DAV,
     },
-    snapshot::{Directory, Node},
+    snapshot::{Directory, Node, is_member_file},
 };
 use http::{Response, StatusCode};
 use std::rc::Rc;
@@ -32,6 +32,7 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
     let reading = Reading::of(&call.body)?;
     let mut writer = MemberWriter::new(&call, home, &reading)?;
     let (home, base) = (home.clone(), base.clone());
+    let base_href = base.href();
     // Most lists name members of one collection.
     let mut parent: Option<(HomePath, Rc<Directory>)> = None;
     let mut find = move |href: &str| {
@@ -48,8 +49,18 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
             _ => Err(nothing()),
         }
     };
+    let below = match &call.resource {
+        Resource::Node { node: Node::Directory(directory), .. } => Some(directory.clone()),
+        _ => None,
+    };
     let next = move |out: &mut String| {
         let Some(href) = hrefs.next() else { return false };
+        if let (Some(directory), Some(name)) = (&below, plain_member(&base_href, &href))
+            && let Some(entry) = directory.tree.find(name).filter(is_member_file)
+        {
+            writer.write_entry(out, &href, directory, entry);
+            return true;
+        }
         match find(&href) {
             Ok((path, file)) => writer.write_file(out, &path.href(), &file),
             Err(error) if error.status == StatusCode::NOT_FOUND => {
@@ -60,6 +71,14 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
         true
     };
     Ok(multistatus::response(next, String::new()))
+}
+
+/// The name of a member of the collection at `base`, if that and nothing to be decoded is what an `href`
+/// names, as those of most clients do.
+fn plain_member<'a>(base: &str, href: &'a str) -> Option<&'a str> {
+    let name = href.strip_prefix(base)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'@');
+    (name.len() <= 255 && name.bytes().all(plain)).then_some(name)
 }
 
 /// The place that an `href` names, which must be the base or below it.

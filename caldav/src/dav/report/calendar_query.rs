@@ -13,14 +13,15 @@ use super::{
 };
 use crate::{
     ResponseBody, Service,
-    dav::{DavError, location::encode, multistatus, resource::Resource},
+    dav::{DavError, location::encode_into, multistatus, resource::Resource},
     index::Wanted,
-    snapshot::Node,
+    snapshot::{Node, is_member_file},
     stored_object,
 };
 use http::Response;
 use kalends_icalendar::{ComponentFilter, ComponentKind};
 use kalends_store::{Error, Objects};
+use std::rc::Rc;
 
 /// What one answer comes to.
 struct Limits {
@@ -63,6 +64,7 @@ async fn answer_within(call: Call, limits: Limits) -> Result<Response<ResponseBo
     let hrefs: Vec<String> = calendars.iter().map(|calendar| calendar.path.href()).collect();
     let mut candidates = candidates.into_iter();
     let mut matches = 0;
+    let mut href = String::new();
     let next = move |out: &mut String| {
         let Some(Candidate { calendar, name, certain }) = candidates.next() else { return false };
         if matches == limits.matches || reading.is_spent() {
@@ -70,18 +72,22 @@ async fn answer_within(call: Call, limits: Limits) -> Result<Response<ResponseBo
             write_truncation(out, &path.href(), "there are more matches; ask for a shorter time range");
             return true;
         }
-        let (Some(href), Some(Calendar { directory, .. })) = (hrefs.get(calendar), calendars.get(calendar))
+        let (Some(base), Some(Calendar { directory, .. })) = (hrefs.get(calendar), calendars.get(calendar))
         else {
             return true;
         };
-        let href = format!("{href}{}", encode(&name));
+        href.clear();
+        href.push_str(base);
+        encode_into(&mut href, &name);
         let mut test = || -> Result<(), Error> {
-            let Some(Node::File(file)) = home.snapshot().member(directory, &name)? else { return Ok(()) };
             if certain {
-                matches += 1;
-                writer.write_file(out, &href, &file);
+                if let Some(entry) = directory.tree.find(&name).filter(is_member_file) {
+                    matches += 1;
+                    writer.write_entry(out, &href, directory, entry);
+                }
                 return Ok(());
             }
+            let Some(Node::File(file)) = home.snapshot().member(directory, &name)? else { return Ok(()) };
             let data = home.repository.object(&file.id)?.data;
             let Ok(object) = stored_object::parse(data) else { return Ok(()) };
             let zone = reading.zone(&directory.collection);
@@ -103,7 +109,7 @@ async fn answer_within(call: Call, limits: Limits) -> Result<Response<ResponseBo
 struct Candidate {
     /// The position of its calendar.
     calendar: usize,
-    name: Box<[u8]>,
+    name: Rc<[u8]>,
     /// Whether it is known to match.
     certain: bool,
 }
@@ -123,7 +129,7 @@ async fn candidates(
         service.index.with(objects, &calendar.directory.id, |index| {
             candidates.extend(index.candidates(wanted).map(|(name, _, summary)| Candidate {
                 calendar: position,
-                name: name.into(),
+                name: name.clone(),
                 certain: certain && summary.is_some(),
             }));
         })?;
@@ -179,7 +185,6 @@ mod tests {
     use kalends_store::{FormatOptions, Store};
     use std::{
         pin::pin,
-        rc::Rc,
         task::{Context, Poll, Waker},
     };
 

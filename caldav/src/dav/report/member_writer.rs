@@ -14,9 +14,10 @@ use crate::{
         xml::{DAV, Element},
     },
     realm::User,
-    snapshot::{File, Node},
+    snapshot::{Directory, File, Node},
 };
 use kalends_icalendar::CalendarObject;
+use kalends_store::TreeEntry;
 use std::rc::Rc;
 
 /// Writes the properties that a report asks for, `CALDAV:calendar-data` among them.
@@ -26,6 +27,8 @@ pub(super) struct MemberWriter {
     home: Home,
     writer: ResponseWriter,
     source: CalendarDataSource,
+    /// The file at hand; kept from one to the next for its memory.
+    file: Option<File>,
 }
 
 impl MemberWriter {
@@ -41,6 +44,7 @@ impl MemberWriter {
             home: home.clone(),
             writer: ResponseWriter::new(properties_of(&call.body)?.preferring(call.preferences)),
             source: CalendarDataSource::new(home, selection, reading.clone()),
+            file: None,
         })
     }
 
@@ -48,6 +52,31 @@ impl MemberWriter {
     pub(super) fn write_file(&mut self, out: &mut String, href: &str, file: &File) {
         let home = self.home.clone();
         self.write(out, href, Subject::File { home: &home, file });
+    }
+
+    /// Appends the `D:response` of a file that is this entry of a directory.
+    pub(super) fn write_entry(
+        &mut self,
+        out: &mut String,
+        href: &str,
+        directory: &Rc<Directory>,
+        entry: TreeEntry<'_>,
+    ) {
+        let (id, kind) = (entry.id.to_owned(), entry.mode.kind());
+        let file = match self.file.take() {
+            Some(mut file) => {
+                (file.id, file.kind) = (id, kind);
+                file.name.clear();
+                file.name.extend_from_slice(entry.name);
+                if !Rc::ptr_eq(&file.parent, directory) {
+                    file.parent = directory.clone();
+                }
+                file
+            }
+            None => File { id, kind, name: entry.name.to_vec(), parent: directory.clone() },
+        };
+        self.write_file(out, href, &file);
+        self.file = Some(file);
     }
 
     /// As [`write_file`](Self::write_file), for a file that was parsed already.

@@ -10,7 +10,7 @@ use crate::{
     dav::{
         DavError, Depth,
         home::Home,
-        location::{HomePath, MAX_SEGMENTS},
+        location::{HomePath, MAX_SEGMENTS, encode_into},
         multistatus,
         resource::Resource,
         sync_token::{Progress, SyncToken},
@@ -21,7 +21,10 @@ use crate::{
 };
 use http::{Response, StatusCode};
 use kalends_store::{EntryMode, Error, ObjectId, Tree, TreeEntry, oid};
-use std::{ops::ControlFlow, rc::Rc};
+use std::{
+    ops::{ControlFlow, Range},
+    rc::Rc,
+};
 
 /// Changes that one answer tells at most. Clients that pass over 507 learn of the rest the next time, as
 /// their token is for what they were told.
@@ -54,18 +57,28 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
     end.push('\n');
 
     let home = home.clone();
+    let names = difference.names;
     let mut changes = difference.changes.into_iter();
+    let mut href = String::new();
     let next = move |out: &mut String| {
-        let Some(change) = changes.next() else { return false };
-        let path = change.place.path.member(&change.name, change.is_collection);
-        let node = match change.is_removed {
-            true => Ok(None),
-            false => home.snapshot().member(&change.place.directory, &change.name),
-        };
-        match node {
-            Ok(Some(node)) => writer.write_node(out, &path, &node),
-            Ok(None) => multistatus::write_status(out, &path.href(), StatusCode::NOT_FOUND),
-            Err(error) => multistatus::write_error(out, &path.href(), &error.into()),
+        let Some(Change { place, name, is_collection, now }) = changes.next() else { return false };
+        let name = names.get(name).unwrap_or_default();
+        href.clear();
+        href.push_str(&place.href);
+        encode_into(&mut href, name);
+        if is_collection {
+            href.push('/');
+        }
+        match now.as_ref().map(|(mode, id)| TreeEntry { mode: *mode, name: name.into(), id }) {
+            None => multistatus::write_status(out, &href, StatusCode::NOT_FOUND),
+            Some(entry) if is_member_file(&entry) => {
+                writer.write_entry(out, &href, &place.directory, entry);
+            }
+            Some(entry) => match home.snapshot().node(&place.directory, entry) {
+                Ok(Some(node)) => writer.write_node(out, &place.path.member(name, is_collection), &node),
+                Ok(None) => multistatus::write_status(out, &href, StatusCode::NOT_FOUND),
+                Err(error) => multistatus::write_error(out, &href, &error.into()),
+            },
         }
         true
     };
@@ -119,20 +132,32 @@ impl SyncRequest {
 /// One member that changed.
 struct Change {
     place: Rc<Place>,
-    name: Vec<u8>,
+    /// Where its name is among the names.
+    name: Range<usize>,
     is_collection: bool,
-    is_removed: bool,
+    /// Its mode and object, unless it was removed.
+    now: Option<(EntryMode, ObjectId)>,
 }
 
 /// A collection in the state that the answer leads to.
 struct Place {
     path: HomePath,
+    /// The URL of the path.
+    href: String,
     directory: Rc<Directory>,
+}
+
+impl Place {
+    fn new(path: HomePath, directory: Rc<Directory>) -> Rc<Self> {
+        Rc::new(Self { href: path.href(), path, directory })
+    }
 }
 
 /// What an answer tells.
 struct Difference {
     changes: Vec<Change>,
+    /// The names of what changed, one after the other.
+    names: Vec<u8>,
     /// What the client knows with these changes.
     token: SyncToken,
     /// Whether the collection has changed beyond that.
@@ -188,6 +213,7 @@ impl Difference {
             skip: told,
             limit: request.limit,
             changes: Vec::new(),
+            names: Vec::new(),
             truncated: false,
         };
         if told.saturating_add(request.limit) > MAX_CHANGES {
@@ -195,16 +221,16 @@ impl Difference {
             let status = StatusCode::INSUFFICIENT_STORAGE;
             return Err(DavError::dav(status, "number-of-matches-within-limits", reason));
         }
-        let place = Place { path: path.clone(), directory: target.clone() };
-        let _ = walk.compare(before.as_deref(), &Rc::new(place))?;
-        let Walk { changes, truncated, .. } = walk;
+        let place = Place::new(path.clone(), target.clone());
+        let _ = walk.compare(before.as_deref(), &place)?;
+        let Walk { changes, names, truncated, .. } = walk;
         let progress = truncated.then(|| Progress {
             from,
             count: (told + changes.len()) as u32,
             infinite: request.infinite,
         });
         let token = SyncToken { tree: target.id, progress };
-        Ok(Self { changes, token, truncated: truncated || target.id != now.id })
+        Ok(Self { changes, names, token, truncated: truncated || target.id != now.id })
     }
 }
 
@@ -216,6 +242,7 @@ struct Walk<'a> {
     skip: usize,
     limit: usize,
     changes: Vec<Change>,
+    names: Vec<u8>,
     /// Whether there are more changes than the limit.
     truncated: bool,
 }
@@ -233,7 +260,7 @@ impl Walk<'_> {
             let before = change.old.filter(|(mode, id)| is_member(*mode, change.name, id));
             let after = change.new.filter(|(mode, id)| is_member(*mode, change.name, id));
             let Some((mode, _)) = after.or(before) else { continue };
-            let told = self.tell(place, change.name, mode.is_tree(), after.is_none());
+            let told = self.tell(place, change.name, mode.is_tree(), after);
             if told.is_break() {
                 return Ok(told);
             }
@@ -246,7 +273,7 @@ impl Walk<'_> {
                 let old = old.map(|id| self.snapshot.directory(id)).transpose()?;
                 let directory = self.snapshot.directory(id.to_owned())?;
                 let path = place.path.member(change.name, true);
-                let below = self.compare(old.as_deref(), &Rc::new(Place { path, directory }))?;
+                let below = self.compare(old.as_deref(), &Place::new(path, directory))?;
                 if below.is_break() {
                     return Ok(below);
                 }
@@ -271,7 +298,8 @@ impl Walk<'_> {
             let entry = new.tree.find(name).filter(|entry| is_member(entry.mode, entry.name, entry.id));
             let unchanged = entry.filter(|entry| old.tree.find(name).as_ref() == Some(entry));
             if let Some(entry) = unchanged {
-                let told = self.tell(place, name.as_bytes(), entry.mode.is_tree(), false);
+                let now = Some((entry.mode, entry.id));
+                let told = self.tell(place, name.as_bytes(), entry.mode.is_tree(), now);
                 if told.is_break() {
                     return Ok(told);
                 }
@@ -285,7 +313,7 @@ impl Walk<'_> {
         place: &Rc<Place>,
         name: &[u8],
         is_collection: bool,
-        is_removed: bool,
+        now: Option<(EntryMode, &oid)>,
     ) -> ControlFlow<()> {
         if self.skip > 0 {
             self.skip -= 1;
@@ -295,7 +323,11 @@ impl Walk<'_> {
             self.truncated = true;
             return ControlFlow::Break(());
         }
-        self.changes.push(Change { place: place.clone(), name: name.to_vec(), is_collection, is_removed });
+        let start = self.names.len();
+        self.names.extend_from_slice(name);
+        let name = start..self.names.len();
+        let now = now.map(|(mode, id)| (mode, id.to_owned()));
+        self.changes.push(Change { place: place.clone(), name, is_collection, now });
         ControlFlow::Continue(())
     }
 }

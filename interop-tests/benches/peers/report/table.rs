@@ -12,7 +12,11 @@ const BOUND: f64 = 0.5;
 
 /// All tables, and what is to be known about them.
 pub(crate) fn tables(results: &Results) -> String {
-    let mut text = String::new();
+    let mut text = format!(
+        "A {} run of `./benchmark`: medians, and in brackets how many times better Kalends is. Kalends and Xandikos \
+         speak TLS, Radicale and git http-backend plain HTTP; all check a password.\n\n",
+        results.scale.name
+    );
     write_goals(&mut text, results);
     text.push('\n');
     write_tasks(&mut text, results, &CALENDARS, "events", |task| !task.is_git());

@@ -22,7 +22,7 @@ const COMMAND_LINE: usize = 8192;
 const LARGE_PAGE: usize = 2 << 20;
 
 /// Runs the guest, whose end is that of this process; the error is one line.
-pub(crate) fn run(image: &Image<'_>, options: &Options) -> Result<Infallible, String> {
+pub(crate) fn run(image: &Image<'_>, options: &Options, tap: &str) -> Result<Infallible, String> {
     let named = |error: String| format!("{}: {error}", options.image.display());
     match image.note(b"ABI1", 4) {
         Some(interface) if interface.starts_with(&INTERFACE) => {}
@@ -33,7 +33,7 @@ pub(crate) fn run(image: &Image<'_>, options: &Options) -> Result<Infallible, St
     let mut manifest = Manifest::parse(manifest).map_err(named)?;
     let (disk, capacity) = block::open(&options.block, options.sync)?;
     let disk_handle = manifest.attach_block(disk.as_raw_fd(), capacity, block::BLOCK_SIZE).map_err(named)?;
-    let (interface, mtu) = tap::open(&options.tap)?;
+    let (interface, mtu) = tap::open(tap)?;
     let mac = options.mac.map_or_else(tap::random_mac, Ok)?;
     let interface_handle = manifest.attach_network(interface.as_raw_fd(), mac, mtu).map_err(named)?;
     let manifest = manifest.finish().map_err(named)?;

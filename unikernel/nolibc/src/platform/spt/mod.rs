@@ -12,12 +12,18 @@ pub use block::SptBlock;
 pub use frames::SptFrames;
 
 use super::{Attached, Platform};
-use crate::solo5::manifest::{Kind, Manifest};
+use crate::{
+    one_thread::OneThread,
+    solo5::manifest::{Kind, Manifest},
+};
 use boot::BootInfo;
-use std::{ops::Range, time::Duration};
+use std::{cell::Cell, ops::Range, time::Duration};
 
 /// The platform.
 pub struct Spt;
+
+/// What the timer is set for.
+static ARMED: OneThread<Cell<Option<Duration>>> = OneThread::new(Cell::new(None));
 
 impl Platform for Spt {
     type Block = SptBlock;
@@ -65,10 +71,19 @@ impl Platform for Spt {
 
     fn wait(until: Option<Duration>) {
         let BootInfo { poll, timer, .. } = *boot::info();
-        // A zero time disarms the timer: without a deadline only a frame ends the wait.
-        let until = until.map_or(Duration::ZERO, |until| until.max(Duration::from_nanos(1)));
-        system_call::set_timer(timer, until);
-        system_call::wait(poll);
+        // A timer that is set for earlier is left alone: most waits end by a frame, and deadlines move on.
+        if let Some(until) = until
+            && ARMED.get().is_none_or(|armed| until < armed)
+        {
+            // A zero time would disarm it.
+            system_call::set_timer(timer, until.max(Duration::from_nanos(1)));
+            ARMED.set(Some(until));
+        }
+        if system_call::wait(poll) {
+            // It stays ready until it is set again.
+            system_call::set_timer(timer, Duration::ZERO);
+            ARMED.set(None);
+        }
     }
 
     fn block(name: &str) -> Option<Attached<SptBlock>> {

@@ -96,21 +96,26 @@ pub(super) fn set_timer(descriptor: c_int, until: Duration) {
     };
 }
 
-/// Waits until something in the epoll set is ready.
-pub(super) fn wait(poll: c_int) {
+/// Waits until something in the epoll set is ready; says whether the timer is.
+pub(super) fn wait(poll: c_int) -> bool {
     /// `struct epoll_event` is packed on x86-64.
+    #[derive(Clone, Copy)]
     #[repr(C, packed)]
     struct Event {
         events: u32,
         data: u64,
     }
+    /// By this number the tender has put the timer into the set.
+    const TIMER: u64 = 0xffff_fffe;
     const EVENTS: usize = 4;
-    let mut events = [const { Event { events: 0, data: 0 } }; EVENTS];
+    let mut events = [Event { events: 0, data: 0 }; EVENTS];
     loop {
         let arguments = [poll as usize, (&raw mut events) as usize, EVENTS, usize::MAX, 0, 0];
         // SAFETY: the kernel writes at most so many events.
-        if unsafe { call(EPOLL_PWAIT, arguments) } != INTERRUPTED {
-            return;
+        let result = unsafe { call(EPOLL_PWAIT, arguments) };
+        if result != INTERRUPTED {
+            let ready = usize::try_from(result).unwrap_or(0).min(EVENTS);
+            return events.iter().take(ready).any(|event| event.data == TIMER);
         }
     }
 }

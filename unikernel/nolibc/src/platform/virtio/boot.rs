@@ -1,46 +1,10 @@
-//! What the loader says at the start, and where the guest begins.
+//! Where the guest begins.
 //!
-//! The loader enters by PVH (Xen's `docs/misc/pvh.pandoc`, `xen/include/public/arch-x86/hvm/start_info.h`):
-//! 32-bit protected mode without paging, the address of the start information in EBX.
+//! The loader enters in 32-bit protected mode without paging, with the address of its information in EBX.
 
-use super::acpi::Memory;
+use super::{acpi::Memory, loader::END};
 use crate::one_thread::OneThread;
-use std::{
-    cell::Cell,
-    ffi::{CStr, c_char},
-    ops::Range,
-};
-
-/// Xen's `struct hvm_start_info`, version 1.
-#[repr(C)]
-struct StartInfo {
-    magic: u32,
-    version: u32,
-    flags: u32,
-    module_count: u32,
-    modules: u64,
-    command_line: u64,
-    rsdp: u64,
-    memory_map: u64,
-    memory_map_entries: u32,
-    reserved: u32,
-}
-
-/// Xen's `struct hvm_memmap_table_entry`.
-#[repr(C)]
-struct MemoryEntry {
-    start: u64,
-    size: u64,
-    kind: u32,
-    reserved: u32,
-}
-
-const MAGIC: u32 = 0x336e_c578;
-const RAM: u32 = 1;
-/// More entries than any firmware makes.
-const MAX_ENTRIES: u32 = 128;
-/// Memory above this is not used: the page tables end here.
-const END: u64 = 1 << 32;
+use std::{cell::Cell, ops::Range, slice};
 
 /// A page of the largest size in use.
 const LARGE_PAGE: u64 = 2 << 20;
@@ -67,51 +31,22 @@ impl Memory for LowMemory {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         let end = address.checked_add(length as u64)?;
         // SAFETY: all of it is mapped, and the tables that are looked for lie where nothing writes.
-        (address != 0 && end <= END)
-            .then(|| unsafe { std::slice::from_raw_parts(address as *const u8, length) })
-    }
-}
-
-/// Where the memory that holds the image ends.
-fn memory_end(entries: &[MemoryEntry], image: Range<u64>) -> Option<u64> {
-    let holds = |entry: &&MemoryEntry| {
-        entry.kind == RAM
-            && entry.start <= image.start
-            && entry.start.checked_add(entry.size).is_some_and(|end| end >= image.end)
-    };
-    entries.iter().find(holds).map(|entry| (entry.start + entry.size).min(END))
-}
-
-impl StartInfo {
-    /// # Safety
-    /// The information must be what a loader handed over.
-    unsafe fn memory_map(&self) -> &[MemoryEntry] {
-        if self.version == 0 {
-            return &[];
-        }
-        let count = self.memory_map_entries.min(MAX_ENTRIES) as usize;
-        // SAFETY: the loader has put so many entries there.
-        unsafe { std::slice::from_raw_parts(self.memory_map as *const MemoryEntry, count) }
-    }
-
-    /// # Safety
-    /// The information must be what a loader handed over.
-    unsafe fn command_line(&self) -> &[u8] {
-        if self.command_line == 0 {
-            return &[];
-        }
-        // SAFETY: the loader has put a C string there.
-        unsafe { CStr::from_ptr(self.command_line as *const c_char) }.to_bytes()
+        (address != 0 && end <= END).then(|| unsafe { slice::from_raw_parts(address as *const u8, length) })
     }
 }
 
 crate::guest_only! {
     #[cfg(feature = "virtio")]
     mod entry {
-        use super::{MAGIC, MEMORY, StartInfo, memory_end};
+        use super::MEMORY;
         use crate::{
             exit,
-            platform::{virtio::{CLOCK, acpi, command_line, date, frequency, interrupts, power, serial}, x86},
+            platform::{
+                virtio::{
+                    CLOCK, acpi, command_line, date, frequency, interrupts, multiboot, power, pvh, serial,
+                },
+                x86,
+            },
         };
         use std::cell::UnsafeCell;
 
@@ -140,6 +75,7 @@ crate::guest_only! {
             ".globl _start",
             "_start:",
             "cld",
+            "mov ebp, eax",
             "mov edi, offset {tables}",
             "lea eax, [edi + 0x1003]",
             "mov [edi], eax",
@@ -185,8 +121,9 @@ crate::guest_only! {
             "mov es, eax",
             "mov ss, eax",
             "lea rsp, [rip + __stack_top]",
-            "xor ebp, ebp",
             "mov edi, ebx",
+            "mov esi, ebp",
+            "xor ebp, ebp",
             "call {enter}",
             "ud2",
             ".balign 8",
@@ -201,26 +138,32 @@ crate::guest_only! {
             enter = sym enter,
         );
 
-        extern "C" fn enter(info: *const StartInfo) -> ! {
+        /// `magic` is multiboot's number when the loader speaks that, else anything.
+        extern "C" fn enter(information: usize, magic: u32) -> ! {
             serial::begin();
             x86::descriptors::load();
             x86::exception::install();
             x86::features::enable();
-            // SAFETY: the loader has put the information there.
-            let info = unsafe { &*info };
-            if info.magic != MAGIC {
-                exit::stop(exit::FAILURE, format_args!("the loader gives no PVH start information"));
-            }
             let image = (&raw const x86::__image_start) as u64..(&raw const x86::__image_end) as u64;
-            // SAFETY: the loader made the information.
-            let Some(end) = memory_end(unsafe { info.memory_map() }, image.clone()) else {
+            // By the information first: QEMU's qboot speaks PVH with multiboot's number in EAX.
+            // SAFETY: the loader has put the information there.
+            let loaded = match unsafe { pvh::read(information as *const _, &image) } {
+                None if magic == multiboot::MAGIC => {
+                    // SAFETY: the loader has put the information there.
+                    Some(unsafe { multiboot::read(information as *const _, &image) })
+                }
+                loaded => loaded,
+            };
+            let Some(loaded) = loaded else {
+                exit::stop(exit::FAILURE, format_args!("the loader speaks neither PVH nor multiboot"));
+            };
+            let Some(end) = loaded.memory_end else {
                 exit::stop(exit::FAILURE, format_args!("the loader's memory map has no memory for the image"));
             };
             MEMORY.set((image.end, end));
-            power::set_sleep_control(acpi::sleep_control(&super::LowMemory, info.rsdp));
+            power::set_sleep_control(acpi::sleep_control(&super::LowMemory, loaded.acpi_root));
             // The loader may have put it where the heap will be.
-            // SAFETY: the loader made the information.
-            if let Err(mistake) = command_line::keep(unsafe { info.command_line() }) {
+            if let Err(mistake) = command_line::keep(loaded.command_line) {
                 exit::stop(exit::USAGE, format_args!("{mistake}"));
             }
             let layout = x86::paging::Layout {
@@ -237,30 +180,5 @@ crate::guest_only! {
             CLOCK.begin(frequency::begin(), date::read(None));
             crate::start()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(start: u64, size: u64, kind: u32) -> MemoryEntry {
-        MemoryEntry { start, size, kind, reserved: 0 }
-    }
-
-    #[test]
-    fn memory_is_the_region_that_holds_the_image() {
-        let image = 0x10_0000..0x100_0000;
-        let map = [
-            entry(0, 0x9_fc00, RAM),
-            entry(0xf_0000, 0x1_0000, 2),
-            entry(0x10_0000, 0x7fe_0000, RAM),
-            entry(1 << 32, 1 << 30, RAM),
-        ];
-        assert_eq!(memory_end(&map, image.clone()), Some(0x80e_0000));
-        assert_eq!(memory_end(&map[..2], image.clone()), None, "no memory there");
-        assert_eq!(memory_end(&[entry(0x10_0000, 0x1000, RAM)], image.clone()), None, "too small");
-        assert_eq!(memory_end(&[entry(0, u64::MAX, RAM)], image.clone()), Some(END));
-        assert_eq!(memory_end(&[entry(0x1000, u64::MAX, RAM)], image), None, "nonsense");
     }
 }

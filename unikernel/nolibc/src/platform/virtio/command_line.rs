@@ -31,6 +31,11 @@ static COMMAND_LINE: OneThread<CommandLine> = OneThread::new(CommandLine {
     pci: Cell::new(true),
 });
 
+/// Whether a word is one about the machine.
+pub(super) fn is_of_the_machine(word: &[u8]) -> bool {
+    word.starts_with(DEVICE.as_bytes()) || word == NO_PCI.as_bytes()
+}
+
 /// Keeps what the loader passed, of which nothing is needed afterwards. Nothing is allocated.
 pub(super) fn keep(line: &[u8]) -> Result<(), Mistake<'_>> {
     let line = std::str::from_utf8(line).map_err(|_| Mistake("the command line", "it is not UTF-8"))?;

@@ -1,5 +1,5 @@
 //! A virtual machine with virtio devices over PCI or at fixed addresses (MMIO): QEMU, and others that start by
-//! PVH.
+//! PVH or multiboot.
 //!
 //! Virtio 1.2, by the `virtio-drivers` crate. The rest is of a PC: serial console (16550), local APIC, and where
 //! KVM's clock is not offered, a clock (MC146818) and a timer (8254) to measure by.
@@ -19,10 +19,13 @@ mod interrupts;
 mod interval_timer;
 mod io_apic;
 mod kvm_clock;
+mod loader;
 mod local_apic;
 mod mmio;
+mod multiboot;
 mod pci;
 mod power;
+mod pvh;
 mod serial;
 mod transport;
 

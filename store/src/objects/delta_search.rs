@@ -1,0 +1,155 @@
+//! Finding a delta: what of an object is in another one.
+//!
+//! As git's `diff-delta` and Myers' greedy copies: blocks of the base are indexed by their hash, and each
+//! place of the target is looked up; a match is extended in both directions.
+
+use super::delta::DeltaBuilder;
+
+/// Bytes of a block. A shorter match is not worth a copy instruction and the place it breaks.
+const BLOCK: usize = 16;
+/// Blocks of the base begin at multiples of this.
+const STRIDE: usize = 8;
+/// The largest base and target: the index takes four bytes for each eight of the base.
+pub(crate) const MAX_SIZE: usize = 64 << 10;
+
+/// An object as a base of deltas, with the index of its blocks.
+pub(crate) struct DeltaBase {
+    data: Vec<u8>,
+    /// Open addressing by the hash of the block: where it begins, and one more; 0 for nothing.
+    table: Vec<u32>,
+}
+
+impl DeltaBase {
+    /// Indexes an object; `None` when it is too small or too large to be a base.
+    pub(crate) fn new(data: &[u8]) -> Option<Self> {
+        if !(BLOCK..=MAX_SIZE).contains(&data.len()) {
+            return None;
+        }
+        let mut table = vec![0_u32; (data.len() / STRIDE * 2).next_power_of_two().max(16)];
+        let mask = table.len() - 1;
+        for start in (0..=data.len() - BLOCK).step_by(STRIDE) {
+            let mut slot = hash(&data[start..start + BLOCK]) & mask;
+            // Of blocks that are equal the first is enough; the table is half empty, so this ends.
+            while table[slot] != 0 {
+                let known = table[slot] as usize - 1;
+                if data[known..known + BLOCK] == data[start..start + BLOCK] {
+                    break;
+                }
+                slot = (slot + 1) & mask;
+            }
+            if table[slot] == 0 {
+                table[slot] = start as u32 + 1;
+            }
+        }
+        Some(Self { data: data.to_vec(), table })
+    }
+
+    /// The delta that makes `target`, if it takes at most `limit` bytes.
+    pub(crate) fn delta(&self, target: &[u8], limit: usize) -> Option<Vec<u8>> {
+        if target.len() > MAX_SIZE {
+            return None;
+        }
+        let mut builder = DeltaBuilder::new(self.data.len(), target.len());
+        let (mut at, mut done, mut inserted) = (0, 0, 0);
+        while at + BLOCK <= target.len() {
+            let Some(start) = self.find(&target[at..at + BLOCK]) else {
+                at += 1;
+                if inserted + (at - done) > limit {
+                    return None;
+                }
+                continue;
+            };
+            let back = (0..(at - done).min(start))
+                .take_while(|back| self.data[start - back - 1] == target[at - back - 1])
+                .count();
+            let forward = self.data[start + BLOCK..]
+                .iter()
+                .zip(&target[at + BLOCK..])
+                .take_while(|(old, new)| old == new)
+                .count();
+            builder.insert(&target[done..at - back]);
+            inserted += at - back - done + 8;
+            builder.copy(start - back..start + BLOCK + forward);
+            at += BLOCK + forward;
+            done = at;
+        }
+        builder.insert(&target[done..]);
+        let delta = builder.finish();
+        (delta.len() <= limit).then_some(delta)
+    }
+
+    fn find(&self, block: &[u8]) -> Option<usize> {
+        let mask = self.table.len() - 1;
+        let mut slot = hash(block) & mask;
+        loop {
+            let start = (self.table[slot] as usize).checked_sub(1)?;
+            if self.data[start..start + BLOCK] == *block {
+                return Some(start);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.data.len() + 4 * self.table.len()
+    }
+}
+
+/// A multiplicative hash of a block.
+fn hash(block: &[u8]) -> usize {
+    let word = |bytes: Option<&[u8]>| {
+        bytes.and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
+    };
+    let mixed = word(Some(block)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ word(block.get(8..)).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+    (mixed >> 29) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::delta::apply;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_changed_line_costs_little_more_than_the_line() {
+        let lines = |changed: usize| -> Vec<u8> {
+            let line = |number: usize| format!("X-LINE-{number}: {}\r\n", number * 7919);
+            (0..40)
+                .map(|number| if number == changed { "SUMMARY:x\r\n".into() } else { line(number) })
+                .collect::<String>()
+                .into()
+        };
+        let delta = DeltaBase::new(&lines(99)).unwrap().delta(&lines(20), 1000).unwrap();
+        assert!(delta.len() < 40, "{}", delta.len());
+        assert_eq!(apply(&lines(99), &delta, 1 << 20).unwrap(), lines(20));
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_has_no_delta() {
+        let noise = |seed: u64| -> Vec<u8> {
+            (1..2000_u64).map(|at| ((at * seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+        };
+        assert_eq!(DeltaBase::new(&noise(3)).unwrap().delta(&noise(5), 1000), None);
+        assert!(DeltaBase::new(b"short").is_none() && DeltaBase::new(&vec![0; MAX_SIZE + 1]).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_delta_makes_its_target(
+            base in proptest::collection::vec(0_u8..3, 16..2000),
+            cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..9), 0..6),
+        ) {
+            let mut target = Vec::new();
+            for (a, b, byte) in cuts {
+                let (a, b) = (a.index(base.len()), b.index(base.len()));
+                target.extend_from_slice(&base[a.min(b)..a.max(b)]);
+                target.extend(std::iter::repeat_n(byte, usize::from(byte)));
+            }
+            let index = DeltaBase::new(&base).unwrap();
+            let delta = index.delta(&target, usize::MAX / 2).unwrap();
+            prop_assert_eq!(apply(&base, &delta, 1 << 20).unwrap(), target);
+        }
+    }
+}
