@@ -145,9 +145,9 @@ fn lose_power(point: &CrashPoint, random: &mut Random) -> SimulatedDevice {
 }
 
 /// As [`run`], with panics as failures.
-fn run_caught(seed: u64, counts: &mut Counts) -> Result<(), String> {
+fn run_caught(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
     counts.seeds += 1;
-    catch_unwind(AssertUnwindSafe(|| run(seed, operation, counts))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| run(seed, draw, counts))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default())
     })
@@ -167,7 +167,7 @@ fn long_workloads_survive_crashes_at_random_moments() {
                 break;
             }
             let before = counts.states();
-            if let Err(error) = run_caught(seed, &mut counts) {
+            if let Err(error) = run_caught(seed, operation, &mut counts) {
                 panic!("seed {seed}: {error}\n{}", budget::replay(seed, "long"));
             }
             states.fetch_add(counts.states() - before, Relaxed);
