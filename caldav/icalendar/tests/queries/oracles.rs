@@ -3,11 +3,12 @@
 //!
 //! Known differences are kept out of what is generated: `rrule` leaves out a DTSTART that its rule does not
 //! name, and so counts COUNT from another instance; it takes BYWEEKNO alone as all days of the week, not as
-//! DTSTART's, and does not count weeks from the end where they reach into the year before, nor rightly the last
-//! week where weeks do not start on Monday; its BYSETPOS sees only the days from DTSTART on of DTSTART's week; with
+//! DTSTART's, and counts the weeks of the year before wrongly, so that it misses days of the last one (weeks 52,
+//! 53 and -1 are compared with ISO 8601 instead); its BYSETPOS sees only the days from DTSTART on of DTSTART's week; with
 //! FREQ=MINUTELY it passes over days that it should name; it refuses some rules that are understood here.
 
 use crate::support::{event, parse};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 use kalends_icalendar::{Budget, CalendarObject, TimeRange, Zone, occurrences, value::format_utc};
 use proptest::{prelude::*, sample::subsequence};
 use std::fmt::Write;
@@ -83,7 +84,7 @@ fn rules() -> impl Strategy<Value = String> {
             let by_day =
                 if numbered && !matches!(frequency, "MONTHLY" | "YEARLY") { String::new() } else { by_day };
             let last_week = ["52", "53", "-1"].iter().any(|week| by_week.contains(week));
-            if numbered || by_day.is_empty() || (last_week && !week_start.is_empty()) {
+            if numbered || by_day.is_empty() || last_week {
                 by_week.clear();
             }
             let by_month_day = if frequency == "WEEKLY" { String::new() } else { by_month_day };
@@ -102,6 +103,33 @@ fn rules() -> impl Strategy<Value = String> {
             rule
         },
     )
+}
+
+#[test]
+fn weeks_are_those_of_iso_8601() {
+    let first = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
+    let seconds = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc().timestamp();
+    for week in [1, 2, 20, 51, 52, 53, -1, -2, -52, -53] {
+        for (number, day) in DAYS.iter().enumerate() {
+            let is_named = |date: &NaiveDate| {
+                let last_week =
+                    NaiveDate::from_ymd_opt(date.iso_week().year(), 12, 28).unwrap().iso_week().week();
+                let own = date.iso_week().week() as i64;
+                date.weekday().num_days_from_monday() as usize == number
+                    && (own == week || own == week + 1 + i64::from(last_week))
+            };
+            let theirs: Vec<i64> = first
+                .iter_days()
+                .take(60 * 366)
+                .filter(|date| *date == first || is_named(date))
+                .map(seconds)
+                .collect();
+            let until = theirs.last().unwrap() + 1;
+            let rule = format!("FREQ=YEARLY;BYWEEKNO={week};BYDAY={day}");
+            let object = event(&format!("DTSTART:20200101T000000Z\nRRULE:{rule}\n"));
+            assert_eq!(ours(&object, until), Some(theirs), "{rule}");
+        }
+    }
 }
 
 proptest! {
