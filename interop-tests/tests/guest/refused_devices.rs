@@ -61,8 +61,8 @@ fn a_device_with_both_superblocks_torn_is_refused_and_left_alone() {
 fn a_device_that_is_too_small_is_refused_and_left_alone() {
     is_refused("one block", &[0; 512], "512 bytes are too few");
     let bytes = device();
-    is_refused("a cut device", &bytes[..4 << 20], "it was formatted with 8388608 bytes");
-    is_refused("superblocks alone", &bytes[..68 << 10], "it was formatted with 8388608 bytes");
+    is_refused("a cut device", &bytes[..4 << 20], "the store uses 8388608 bytes, and the device has");
+    is_refused("superblocks alone", &bytes[..68 << 10], "the store uses 8388608 bytes, and the device has");
 }
 
 #[test]
