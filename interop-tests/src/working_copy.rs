@@ -65,6 +65,11 @@ impl WorkingCopy {
         ] {
             command.args(["-c", option]);
         }
+        if arguments.first() == Some(&"push") {
+            // libcurl 7.84 to 8.4 may read on after the end of a large push over HTTP/2, and git then waits for
+            // ever (github.com/curl/curl/pull/12363).
+            command.args(["-c", "http.version=HTTP/1.1"]);
+        }
         if let Some(version) = self.protocol {
             command.args(["-c", &format!("protocol.version={version}")]);
         }
