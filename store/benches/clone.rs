@@ -1,8 +1,9 @@
 //! What pushing, cloning and fetching a large repository costs: memory, and time beside stock git's
 //! `receive-pack` and `upload-pack`, which get the same requests in the same run.
 //!
-//! `cargo bench -p kalends-store --bench clone -- [COMMITS [BYTES]]`: 100,000 commits, each with a file of 9000
-//! bytes of which half are left when it is compressed, if nothing is said. Takes four times the size of the
+//! `cargo bench -p kalends-store --bench clone -- [COMMITS [BYTES [FIRST]]]`: 100,000 commits, each with a file
+//! of 9000 bytes of which half are left when it is compressed, if nothing is said. So many of the commits as
+//! FIRST says, none if nothing is said, are there before the push that is measured. Takes four times the size of the
 //! pack below `KALENDS_BENCH_DIR`, or the directory for temporary files. Prints a table in Markdown.
 
 #[path = "../tests/large/child.rs"]
@@ -44,15 +45,12 @@ fn main() {
     let source = scratch.0.join("source.git");
     generate(&source, commits, size);
     let tip = git(&source, &["rev-parse", "main"]);
+    let first = numbers.next().filter(|first| *first > 0).map(|first| {
+        assert!(first < commits);
+        git(&source, &["rev-parse", &format!("main~{}", commits - first)])
+    });
     let request = scratch.0.join("request");
-    fs::write(&request, push_commands(&tip)).unwrap();
-    let pack = Command::new("git")
-        .current_dir(&source)
-        .args(["pack-objects", "--all", "--stdout", "-q", "--delta-base-offset"])
-        .stdin(Stdio::null())
-        .stdout(File::options().append(true).open(&request).unwrap())
-        .status();
-    assert!(pack.unwrap().success());
+    write_push(&source, first.as_deref(), &tip, &request);
     let length = fs::metadata(&request).unwrap().len();
     let objects = git(&source, &["rev-list", "--objects", "--all", "--count"]);
     // From here on the source is what git serves.
@@ -66,13 +64,19 @@ fn main() {
     let device =
         FileDevice::create(&scratch.0.join("device"), (2 * length).next_multiple_of(1 << 20) + (64 << 20));
     drop(Store::format(Rc::new(device.unwrap()), &FormatOptions::default()).unwrap());
-    let ours = run("receive-pack", &scratch.0, &[]);
-    let report = String::from_utf8_lossy(&fs::read(scratch.0.join("answer")).unwrap()).into_owned();
-    assert!(report.contains("ok refs/heads/main"), "{report}");
     let theirs = scratch.0.join("theirs.git");
     fs::create_dir(&theirs).unwrap();
     git(&theirs, &["init", "-q", "--bare", "--initial-branch=main"]);
     git(&theirs, &["config", "receive.fsckObjects", "true"]);
+    if let Some(first) = &first {
+        write_push(&source, None, first, &request);
+        run("receive-pack", &scratch.0, &[]);
+        peer("receive-pack", &theirs, &request);
+        write_push(&source, Some(first), &tip, &request);
+    }
+    let ours = run("receive-pack", &scratch.0, &[]);
+    let report = String::from_utf8_lossy(&fs::read(scratch.0.join("answer")).unwrap()).into_owned();
+    assert!(report.contains("ok refs/heads/main"), "{report}");
     let (time, answer) = peer("receive-pack", &theirs, &request);
     assert!(fs::read_to_string(answer).unwrap().contains("ok refs/heads/main"));
     row("push", ours, time);
@@ -110,6 +114,25 @@ fn main() {
             budget.parse::<u64>().unwrap() >> 10,
         );
     }
+}
+
+/// Writes the request of a push of what `tip` reaches to one who has what `old` reaches.
+fn write_push(source: &Path, old: Option<&str>, tip: &str, request: &Path) {
+    let mut commands = push_commands(tip);
+    if let Some(old) = old {
+        commands.splice(4..44, old.bytes());
+    }
+    fs::write(request, commands).unwrap();
+    let revisions = request.with_file_name("revisions");
+    fs::write(&revisions, format!("{tip}\n{}", old.map_or(String::new(), |old| format!("^{old}\n"))))
+        .unwrap();
+    let pack = Command::new("git")
+        .current_dir(source)
+        .args(["pack-objects", "--revs", "--thin", "--stdout", "-q", "--delta-base-offset"])
+        .stdin(File::open(revisions).unwrap())
+        .stdout(File::options().append(true).open(request).unwrap())
+        .status();
+    assert!(pack.unwrap().success());
 }
 
 fn row(name: &str, ours: Cost, theirs: Duration) {

@@ -141,7 +141,8 @@ pub(crate) fn length(objects: usize, tips: &[ObjectId]) -> Result<u64, Error> {
 /// Writes the index of a pack, piece by piece and in order, and gives its length and checksum. Sorts
 /// `records`, whose offsets are those in the pack.
 ///
-/// `tips` are objects of the pack from which all of it can be reached, when it holds all that they reach;
+/// `tips` are objects of the pack from which all of it can be reached (but for bases that it was completed
+/// with), and commits outside it, its boundary, which reach these bases and all else that the tips reach;
 /// none when that is not known or when there are more than [`MAX_TIPS`].
 ///
 /// Memory: 4 bytes a record.

@@ -391,10 +391,12 @@ impl AdoptedPack {
         if objects > 0 && end != self.pack_length().saturating_sub(TRAILER) {
             return malformed("does not reach to the end of the pack");
         }
+        let mut of_pack = 0;
         for tip in &table.tips {
-            if self.find(tip)?.is_none() {
-                return malformed(&format!("names the tip {tip}, which it does not have"));
-            }
+            of_pack += usize::from(self.find(tip)?.is_some());
+        }
+        if of_pack == 0 && !table.tips.is_empty() {
+            return malformed("names tips, none of which it has");
         }
         Ok(())
     }

@@ -54,8 +54,8 @@ pub(crate) struct LinkCheck {
     recent: Vec<Link>,
     /// How many objects the pack has: more cannot be needed.
     pushed: usize,
-    /// Whether the pushed objects refer to others.
-    outside: bool,
+    /// Whether `present` lacks some of what was found.
+    forgotten: bool,
 }
 
 fn missing(id: &ObjectId) -> Error {
@@ -83,7 +83,7 @@ impl LinkCheck {
             fresh: Vec::new(),
             recent: Vec::new(),
             pushed: 0,
-            outside: false,
+            forgotten: false,
         }
     }
 
@@ -153,8 +153,8 @@ impl LinkCheck {
     }
 
     fn remember(&mut self, found: &[Link]) {
-        self.outside |= !found.is_empty();
         if self.present.len() + found.len() > REMEMBERED {
+            self.forgotten = true;
             self.present.clear();
             self.pin.add_everything();
         }
@@ -168,8 +168,8 @@ impl LinkCheck {
     }
 
     /// Checks that all that is needed is among the pushed objects, which are sorted by id, or in the
-    /// repository. Gives the pushed objects that no other refers to, if the others refer to pushed objects
-    /// only, and there are not more than `most` of them.
+    /// repository. Gives the pushed objects that no other refers to, if there are not more than `most`
+    /// of them.
     pub(crate) async fn finish(
         &mut self,
         pushed: &[Record],
@@ -206,6 +206,7 @@ impl LinkCheck {
                     if found.len() < REMEMBERED {
                         found.push(*link);
                     } else {
+                        self.forgotten = true;
                         self.pin.add_everything();
                     }
                 }
@@ -218,7 +219,13 @@ impl LinkCheck {
             }
         }
         self.remember(&found);
-        Ok(tips.filter(|_| !self.outside))
+        Ok(tips)
+    }
+
+    /// All objects of the repository that pushed objects refer to, once these are all known; `None` when there
+    /// were too many to remember.
+    pub(crate) fn outside(&self) -> Option<Vec<ObjectId>> {
+        (!self.forgotten).then(|| self.present.iter().map(|id| ObjectId::Sha1(*id)).collect())
     }
 
     /// Checks again that what the repository had is still there, right before the pack is adopted: the pin

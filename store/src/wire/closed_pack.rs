@@ -1,10 +1,12 @@
 //! Packs whose objects need not be enumerated: all of a pack can be reached from its tips, and they reach
-//! nothing outside. Clones of a repository that was pushed or compacted as a whole are made of these.
+//! nothing outside but what a few commits reach, its *boundary*. Clones of a repository most of which was
+//! pushed at once are made of these.
 
 use crate::{
     Error, Repository,
+    format::pack_index::MAX_TIPS,
     objects::{id_table::IdTable, pack::AdoptedPack},
-    pack::Pace,
+    pack::{Pace, ReceivedPack},
     wire::{
         enumeration::{Enumeration, Selection, enumerate},
         filter::Filter,
@@ -20,6 +22,45 @@ pub(crate) struct WithPack {
     pub(crate) pack: Rc<AdoptedPack>,
     /// What else is sent.
     pub(crate) rest: Enumeration,
+}
+
+/// The tips that the index of a received pack is to name, and after them its boundary: commits outside it that
+/// reach each of the `outside` objects that it refers to, and the bases that it is completed with. Nothing
+/// where the boundary is not found, or where the repository had more before than the pack brings.
+pub(crate) async fn ends(
+    repository: &Repository,
+    received: &ReceivedPack,
+    mut tips: Vec<ObjectId>,
+    outside: &[ObjectId],
+    pace: &Pace,
+) -> Result<Vec<ObjectId>, Error> {
+    let bases = &received.thin_bases;
+    if outside.is_empty() && bases.is_empty() {
+        return Ok(tips);
+    }
+    // So the walk costs less than what the push has cost already.
+    if repository.object_count()? > received.records.len() {
+        return Ok(Vec::new());
+    }
+    let mut boundary = Vec::new();
+    for id in outside {
+        if repository.kind(id)? == Kind::Commit {
+            boundary.push(*id);
+        }
+        pace.spend(1000).await;
+    }
+    // A commit that the pack is completed with would pass for one of its tips.
+    let too_many = tips.len() + boundary.len() > MAX_TIPS;
+    if too_many || boundary.is_empty() || boundary.iter().any(|id| bases.contains(id)) {
+        return Ok(Vec::new());
+    }
+    let selection = Selection { wants: boundary.clone(), ..Selection::default() };
+    let reached = enumerate(repository, &selection, pace, &mut |_| {}).await?.objects;
+    if outside.iter().chain(bases).any(|id| !reached.contains(id)) {
+        return Ok(Vec::new());
+    }
+    tips.append(&mut boundary);
+    Ok(tips)
 }
 
 /// Finds a pack all of whose objects are wanted, and what is wanted beside it; `None` where there is none.
@@ -83,16 +124,28 @@ async fn closed(
     if !selection.haves.is_empty() || !selection.grafts.is_empty() {
         return Ok(None);
     }
-    let Some(Candidate { pack, commits }) = candidate(repository, selection)? else { return Ok(None) };
+    let Some(Candidate { pack, commits, boundary }) = candidate(repository, selection)? else {
+        return Ok(None);
+    };
     let beyond = Selection { haves: commits, ..selection.clone() };
-    let rest = enumerate(repository, &beyond, pace, progress).await?;
-    Ok(rest.reaches_all.then_some((pack, rest)))
+    let mut rest = enumerate(repository, &beyond, pace, progress).await?;
+    if !rest.reaches_all {
+        return Ok(None);
+    }
+    if !boundary.is_empty() {
+        let below = Selection { wants: boundary, ..selection.clone() };
+        for id in enumerate(repository, &below, pace, progress).await?.objects.iter() {
+            rest.objects.insert(&id);
+        }
+    }
+    Ok(Some((pack, rest)))
 }
 
-/// A closed pack, and the commits among its tips.
+/// A closed pack, the commits among its tips, and its boundary.
 struct Candidate {
     pack: Rc<AdoptedPack>,
     commits: Vec<ObjectId>,
+    boundary: Vec<ObjectId>,
 }
 
 /// The largest closed pack. Tips that are no commits, such as tags, must be wanted themselves.
@@ -106,13 +159,14 @@ fn candidate(repository: &Repository, selection: &Selection) -> Result<Option<Ca
         }
     }
     let Some(pack) = largest else { return Ok(None) };
-    let mut commits = Vec::new();
+    let (mut commits, mut boundary) = (Vec::new(), Vec::new());
     for tip in pack.tips()? {
         match pack.find_with_kind(tip)? {
             Some((_, Kind::Commit)) => commits.push(*tip),
             Some(_) if selection.wants.contains(tip) => {}
-            _ => return Ok(None),
+            Some(_) => return Ok(None),
+            None => boundary.push(*tip),
         }
     }
-    Ok((!commits.is_empty()).then_some(Candidate { pack, commits }))
+    Ok((!commits.is_empty()).then_some(Candidate { pack, commits, boundary }))
 }

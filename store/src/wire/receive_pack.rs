@@ -8,6 +8,7 @@ use crate::{
     pack::{LinkCheck, PACK_HEADER, Pace, PackReader, PackStorage, check_object, complete},
     transaction::SMALL_PACK,
     wire::{
+        closed_pack,
         commit_walk::is_ancestor,
         output::Reply,
         pkt_line::{write_flush, write_text},
@@ -244,9 +245,14 @@ impl Arrival {
         if self.unpacking.is_none() {
             meter.into_iter().for_each(Meter::done);
             let mut meter = Meter::new(sideband, "Indexing objects", Some(count));
-            // What was completed with objects from elsewhere is no history of its own.
-            let tips = tips.filter(|_| received.thin_bases.is_empty()).unwrap_or_default();
             if !received.records.is_empty() {
+                let repository = self.transaction.repository();
+                let tips = match (tips, self.links.outside()) {
+                    (Some(tips), Some(outside)) => {
+                        closed_pack::ends(repository, &received, tips, &outside, pace).await?
+                    }
+                    _ => Vec::new(),
+                };
                 let received = complete(received, self.transaction.repository(), pace).await?;
                 self.transaction.adopt_received(received, &tips, pace).await?;
             }

@@ -110,7 +110,8 @@ pub(crate) fn serve() -> bool {
             "receive-pack" => {
                 let limits = PackLimits::within(MEMORY);
                 let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
-                let pushed = receive_pack_stream(&repository, pieces(request), Rc::new(AllowAll), options);
+                let pushed =
+                    receive_pack_stream(&repository, pieces(request).fuse(), Rc::new(AllowAll), options);
                 pushed.await.unwrap().unwrap()
             }
             _ => {

@@ -20,12 +20,12 @@ fn pushed() -> Repository {
     repository
 }
 
-fn empty() -> Repository {
+pub(crate) fn empty() -> Repository {
     Store::format(device(), &FormatOptions::default()).unwrap().create_repository("clone").unwrap()
 }
 
 /// The pack of a clone, as it comes without side bands.
-fn clone(repository: &Repository, tip: &ObjectId, capabilities: &str, more: &str) -> Vec<u8> {
+pub(crate) fn clone(repository: &Repository, tip: &ObjectId, capabilities: &str, more: &str) -> Vec<u8> {
     let line = format!("want {tip} {capabilities}\n");
     let request = format!("{:04x}{line}{more}00000009done\n", line.len() + 4);
     let answer = whole(upload_pack(repository, Protocol::V0, request.into()));
@@ -38,7 +38,7 @@ fn clone(repository: &Repository, tip: &ObjectId, capabilities: &str, more: &str
 }
 
 /// A repository of what was cloned: the push of it fails when an object is missing or comes twice.
-fn unpack(pack: &[u8], tip: &ObjectId) -> Repository {
+pub(crate) fn unpack(pack: &[u8], tip: &ObjectId) -> Repository {
     let repository = empty();
     let report = whole(push(&repository, push_body(MAIN, None, Some(*tip), pack)).unwrap());
     let report = String::from_utf8_lossy(&report);
@@ -46,7 +46,7 @@ fn unpack(pack: &[u8], tip: &ObjectId) -> Repository {
     repository
 }
 
-fn objects(pack: &[u8]) -> u32 {
+pub(crate) fn objects(pack: &[u8]) -> u32 {
     u32::from_be_bytes(pack[8..12].try_into().unwrap())
 }
 
