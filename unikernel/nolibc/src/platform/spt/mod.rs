@@ -11,7 +11,10 @@ mod system_call;
 pub use block::SptBlock;
 pub use frames::SptFrames;
 
-use super::{Attached, Platform};
+use super::{
+    Attached, Platform,
+    x86::followed_clock::{FollowedClock, Source},
+};
 use crate::{
     one_thread::OneThread,
     solo5::manifest::{Kind, Manifest},
@@ -24,6 +27,21 @@ pub struct Spt;
 
 /// What the timer is set for.
 static ARMED: OneThread<Cell<Option<Duration>>> = OneThread::new(Cell::new(None));
+
+static CLOCK: OneThread<FollowedClock> = OneThread::new(FollowedClock::new());
+
+/// The host's clocks, a system call each.
+struct HostClocks;
+
+impl Source for HostClocks {
+    fn monotonic(&self) -> Duration {
+        system_call::clock(system_call::CLOCK_MONOTONIC)
+    }
+
+    fn wall(&self) -> Duration {
+        system_call::clock(system_call::CLOCK_REALTIME)
+    }
+}
 
 impl Platform for Spt {
     type Block = SptBlock;
@@ -58,11 +76,11 @@ impl Platform for Spt {
     }
 
     fn monotonic() -> Duration {
-        system_call::clock(system_call::CLOCK_MONOTONIC)
+        CLOCK.monotonic(&HostClocks)
     }
 
     fn wall() -> Duration {
-        system_call::clock(system_call::CLOCK_REALTIME)
+        CLOCK.wall(&HostClocks)
     }
 
     fn host_entropy(_bytes: &mut [u8]) -> bool {

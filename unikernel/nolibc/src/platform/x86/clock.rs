@@ -53,11 +53,13 @@ impl CycleClock {
     }
 }
 
+/// Nanoseconds a cycle, times 2^32.
 fn scale(hertz: u64) -> u64 {
     ((1_000_000_000_u128 << 32) / u128::from(hertz.max(1))) as u64
 }
 
-fn elapsed(cycles: u64, scale: u64) -> Duration {
+/// Time of cycles at a scale.
+pub(super) fn elapsed(cycles: u64, scale: u64) -> Duration {
     let nanoseconds = (u128::from(cycles) * u128::from(scale)) >> 32;
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }

@@ -1,9 +1,10 @@
-//! What the targets share that have a processor to themselves (hvt and virtio).
+//! What the targets share that have a processor to themselves (hvt and virtio), and the clock of spt.
 
 pub(super) mod clock;
 pub(super) mod descriptors;
 pub(super) mod exception;
 pub(super) mod features;
+pub(super) mod followed_clock;
 pub(super) mod hypervisor;
 pub(super) mod instructions;
 pub(super) mod paging;
