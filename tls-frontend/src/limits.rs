@@ -29,6 +29,10 @@ pub struct Limits {
     pub write_stall: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub concurrent_streams: u32,
+    /// Bytes of request bodies that a connection of HTTP/2 may bring before they are read (RFC 9113 §5.2). A
+    /// client that never has to wait for this cannot meet a fault of libcurl 7.84 to 8.4, which may then hang
+    /// at the end of a `git push`.
+    pub body_window: u32,
     /// Time for requests under way to end at shutdown.
     pub shutdown: Duration,
 }
@@ -48,6 +52,7 @@ impl Default for Limits {
             body_grace: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
             concurrent_streams: 64,
+            body_window: 4 << 20,
             shutdown: Duration::from_secs(10),
         }
     }

@@ -220,6 +220,8 @@ async fn connection<N: Network, H: Handler, S: AsyncRead + AsyncWrite + Unpin + 
         let connection = http2::Builder::new(LocalTasks(shared.tasks.clone()))
             .timer(timer)
             .max_concurrent_streams(limits.concurrent_streams)
+            .initial_stream_window_size(limits.body_window)
+            .initial_connection_window_size(limits.body_window)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(limits.idle / 4)
             .keep_alive_timeout(limits.handshake)

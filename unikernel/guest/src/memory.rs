@@ -65,6 +65,7 @@ fn shares(heap: usize) -> Shares {
         index: MOST_INDEX.min(sixteenth),
         server: Limits {
             connections,
+            body_window: server.body_window.min(MEBIBYTE as u32),
             // One address leaves some for others.
             connections_per_address: server.connections_per_address.min(connections / 2),
             ..server
