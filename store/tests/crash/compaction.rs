@@ -129,10 +129,8 @@ fn long_workloads_with_compactions_survive_crashes_at_random_moments() {
         if counts.states() >= budget::states().min(10_000) {
             break;
         }
-        if let Err(error) = random_workloads::run(seed, operation, &mut counts) {
-            panic!(
-                "seed {seed}: {error}\nreplay: KALENDS_CRASH_SEED={seed} cargo test -p kalends-store --test crash compactions"
-            );
+        if let Err(error) = random_workloads::run_caught(seed, operation, &mut counts) {
+            panic!("seed {seed}: {error}\n{}", budget::replay(seed, "compactions"));
         }
     }
     println!("random compactions: {counts}");

@@ -145,7 +145,7 @@ fn lose_power(point: &CrashPoint, random: &mut Random) -> SimulatedDevice {
 }
 
 /// As [`run`], with panics as failures.
-fn run_caught(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
+pub(crate) fn run_caught(seed: u64, draw: Draw, counts: &mut Counts) -> Result<(), String> {
     counts.seeds += 1;
     catch_unwind(AssertUnwindSafe(|| run(seed, draw, counts))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
