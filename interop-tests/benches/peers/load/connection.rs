@@ -1,8 +1,11 @@
 //! HTTP/1.1, with or without TLS, over sockets that block.
 
-use kalends_interop_tests::{client::authorization, server::PASSWORD};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, client::Resumption};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use kalends_interop_tests::{
+    client::{authorization, tls_configuration},
+    server::PASSWORD,
+};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned, client::Resumption};
+use rustls_pki_types::ServerName;
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, TcpStream},
@@ -31,18 +34,7 @@ impl Address {
 
     /// With TLS, trusting the certificates of a PEM file.
     pub(crate) fn secure(port: u16, authority: &Path) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(authority).map_err(io::Error::other)? {
-            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { port, tls: Some(Arc::new(config)), resumption: true })
+        Ok(Self { port, tls: Some(Arc::new(tls_configuration(authority)?)), resumption: true })
     }
 
     /// With all handshakes full ones, or with sessions resumed where the server has them.
