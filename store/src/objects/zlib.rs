@@ -73,15 +73,20 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn inflate(zlib: &[u8], size: usize) -> Result<(Vec<u8>, usize), Error> {
     INFLATE.with_borrow_mut(|state| {
         state.reset(true);
-        // A stream can expand 1032-fold at most, so that a lying size cannot claim much memory.
-        let mut out = Vec::with_capacity(size.min(zlib.len().saturating_mul(1032)).saturating_add(1));
+        // A stream can expand 1032-fold at most, so that a lying size cannot claim much memory. There is no room
+        // beyond what is expected: the vector is handed on as it is.
+        let mut out = Vec::with_capacity(size.min(zlib.len().saturating_mul(1032)));
+        // Where a byte too many shows.
+        let mut beyond = [0];
         loop {
             let (consumed, produced) = (state.total_in(), state.total_out());
             let input = zlib.get(consumed as usize..).unwrap_or_default();
-            let status = state
-                .decompress_vec(input, &mut out, FlushDecompress::Finish)
-                .map_err(|error| Error::Malformed(format!("zlib stream: {error}")))?;
-            if out.len() > size {
+            let status = match out.len() < out.capacity() {
+                true => state.decompress_vec(input, &mut out, FlushDecompress::Finish),
+                false => state.decompress(input, &mut beyond, FlushDecompress::Finish),
+            };
+            let status = status.map_err(|error| Error::Malformed(format!("zlib stream: {error}")))?;
+            if state.total_out() > size as u64 || state.total_out() > out.len() as u64 {
                 return Err(Error::Malformed(format!("zlib stream gives more than {size} bytes")));
             }
             match status {
