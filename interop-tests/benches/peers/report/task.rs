@@ -29,6 +29,8 @@ pub(crate) enum Task {
     Push,
     /// Of the device itself.
     Append,
+    /// Of the processor itself.
+    HashOfTree,
 }
 
 /// What a result is counted in. More is better of what is done in a second, less of the others.
@@ -96,6 +98,7 @@ impl Task {
             Self::ExchangeOfFetch => "the exchange of such a fetch, without the client's work",
             Self::Push => "git push of 10,000 events",
             Self::Append => "append of 4 KiB and fdatasync",
+            Self::HashOfTree => "SHA-1 of the tree of a calendar",
         }
     }
 
@@ -127,6 +130,7 @@ impl Task {
             Self::ExchangeOfFetch => "fetch-exchange",
             Self::Push => "push",
             Self::Append => "device-append",
+            Self::HashOfTree => "tree-hash",
         }
     }
 
