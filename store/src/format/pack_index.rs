@@ -187,7 +187,7 @@ pub(crate) fn write(
         pack_checksum: *pack_checksum,
         packs: ends.packs,
     };
-    records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
+    records.sort_unstable_by(Record::by_id);
     let mut tail = Vec::with_capacity(footer.pages() as usize * ROW + ends.ids.len() * 20 + FOOTER);
     let mut page = Vec::with_capacity(PAGE);
     let mut end = |page: &mut Vec<u8>, key: u64, tail: &mut Vec<u8>| {

@@ -17,10 +17,16 @@ pub(crate) enum Effort {
 /// trees and deltas of one entry, mostly ids, which no compression makes shorter.
 const STORED: usize = 128;
 
+/// What inflates to no more than this is inflated into a buffer of its own first, which has room beyond the end:
+/// inflating is fast while the longest match (258 bytes) surely fits, and an event is hardly longer than that.
+const SCRATCH_ROOM: usize = 32 << 10;
+const SLACK: usize = 512;
+
 thread_local! {
     static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(1), true));
     static SMALL: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Appends the zlib stream of `data` to `out`.
@@ -71,26 +77,32 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
 /// # Errors
 /// [`Error::Malformed`] when the stream is broken, incomplete or of another size.
 pub(crate) fn inflate(zlib: &[u8], size: usize) -> Result<(Vec<u8>, usize), Error> {
+    if size > SCRATCH_ROOM {
+        // A stream can expand 1032-fold at most, so that a lying size cannot claim much memory.
+        let mut out = Vec::with_capacity(size.min(zlib.len().saturating_mul(1032)).saturating_add(1));
+        return inflate_into(zlib, size, &mut out).map(|consumed| (out, consumed));
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.reserve_exact(SCRATCH_ROOM + SLACK);
+        inflate_into(zlib, size, scratch).map(|consumed| (scratch.to_vec(), consumed))
+    })
+}
+
+fn inflate_into(zlib: &[u8], size: usize, out: &mut Vec<u8>) -> Result<usize, Error> {
     INFLATE.with_borrow_mut(|state| {
         state.reset(true);
-        // A stream can expand 1032-fold at most, so that a lying size cannot claim much memory. There is no room
-        // beyond what is expected: the vector is handed on as it is.
-        let mut out = Vec::with_capacity(size.min(zlib.len().saturating_mul(1032)));
-        // Where a byte too many shows.
-        let mut beyond = [0];
         loop {
             let (consumed, produced) = (state.total_in(), state.total_out());
             let input = zlib.get(consumed as usize..).unwrap_or_default();
-            let status = match out.len() < out.capacity() {
-                true => state.decompress_vec(input, &mut out, FlushDecompress::Finish),
-                false => state.decompress(input, &mut beyond, FlushDecompress::Finish),
-            };
-            let status = status.map_err(|error| Error::Malformed(format!("zlib stream: {error}")))?;
-            if state.total_out() > size as u64 || state.total_out() > out.len() as u64 {
+            let status = state
+                .decompress_vec(input, out, FlushDecompress::Finish)
+                .map_err(|error| Error::Malformed(format!("zlib stream: {error}")))?;
+            if out.len() > size {
                 return Err(Error::Malformed(format!("zlib stream gives more than {size} bytes")));
             }
             match status {
-                Status::StreamEnd if out.len() == size => return Ok((out, state.total_in() as usize)),
+                Status::StreamEnd if out.len() == size => return Ok(state.total_in() as usize),
                 Status::StreamEnd => {
                     return Err(Error::Malformed(format!(
                         "zlib stream gives {} bytes, not {size}",
