@@ -4,7 +4,7 @@ use crate::{
     Commit, Error, ObjectId, Objects, PackLimits, PushPolicy, PushedUpdate, ReferenceUpdate, Repository,
     Transaction,
     extent_writer::ExtentWriter,
-    format::pack_index::MAX_TIPS,
+    format::pack_index::{Ends, MAX_TIPS},
     pack::{LinkCheck, PACK_HEADER, Pace, PackReader, PackStorage, check_object, complete},
     transaction::SMALL_PACK,
     wire::{
@@ -73,7 +73,7 @@ pub fn receive_pack(
         if request.commands.is_empty() {
             return;
         }
-        let mut arrival = Arrival::new(&repository, options);
+        let mut arrival = Arrival::new(&repository, Watch::new(&policy, &request), options);
         let sideband = Sideband::new(output, request.band_size, !request.quiet);
         let pace = Pace::default();
         arrival.large = pack.len() >= SMALL_PACK;
@@ -102,6 +102,8 @@ pub async fn receive_pack_stream<E>(
 ) -> Result<Result<Reply, Error>, E> {
     let mut body = pin!(body);
     let mut start = BytesMut::new();
+    // A body is not polled again after its end: it need not bear that.
+    let mut ended = false;
     let end = loop {
         match commands_end(&start) {
             Ok(Some(end)) => break end,
@@ -113,7 +115,10 @@ pub async fn receive_pack_stream<E>(
         }
         match body.next().await {
             Some(bytes) => start.extend_from_slice(&bytes?),
-            None => break start.len(),
+            None => {
+                ended = true;
+                break start.len();
+            }
         }
     };
     let request = match PushRequest::parse(start.get(..end).unwrap_or_default()) {
@@ -122,7 +127,6 @@ pub async fn receive_pack_stream<E>(
     };
     let mut small = start.split_off(end);
     drop(start);
-    let mut ended = false;
     while small.len() < SMALL_PACK && !ended {
         match body.next().await {
             Some(bytes) => small.extend_from_slice(&bytes?),
@@ -130,12 +134,12 @@ pub async fn receive_pack_stream<E>(
         }
     }
     let pace = Pace::default();
-    let mut arrival = Arrival::new(repository, options);
+    let mut arrival = Arrival::new(repository, Watch::new(&policy, &request), options);
     arrival.large = !ended;
     arrival.take(&small, &pace).await;
     drop(small);
     let mut discarded = 0;
-    while let Some(bytes) = body.next().await {
+    while !ended && let Some(bytes) = body.next().await {
         let bytes = bytes?;
         arrival.take(&bytes, &pace).await;
         if let Some(error) = &arrival.failure {
@@ -160,6 +164,7 @@ struct Arrival {
     options: ReceiveOptions,
     reader: Option<PackReader>,
     links: LinkCheck,
+    watch: Option<Watch>,
     /// Whether the pack is kept on the device.
     large: bool,
     /// The bytes of the objects so far, if they go into the log one by one.
@@ -169,12 +174,13 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn new(repository: &Repository, options: ReceiveOptions) -> Self {
+    fn new(repository: &Repository, watch: Option<Watch>, options: ReceiveOptions) -> Self {
         Self {
             transaction: repository.transaction(),
             options,
             reader: None,
             links: LinkCheck::new(repository),
+            watch,
             large: false,
             unpacking: Some(0),
             failure: None,
@@ -202,16 +208,20 @@ impl Arrival {
             };
             self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
         }
-        let Self { transaction, reader: Some(reader), links, unpacking, .. } = self else { return Ok(()) };
+        let Self { transaction, reader: Some(reader), links, watch, unpacking, .. } = self else {
+            return Ok(());
+        };
         // The number of objects comes before the first of them.
         let start = if reader.count() == 0 { PACK_HEADER.min(bytes.len()) } else { 0 };
         let (start, rest) = bytes.split_at(start);
         for part in [start, rest] {
-            let mut visit = visitor(transaction, links, unpacking);
+            let known = reader.count();
+            let mut visit = visitor(transaction, links, watch, unpacking, pace);
             reader.feed(part, pace, &mut visit).await?;
             drop(visit);
-            if reader.count() > 0 {
+            if known == 0 && reader.count() > 0 {
                 links.expect(reader.count());
+                watch.iter_mut().for_each(|watch| watch.expected = reader.count());
                 if self.large || reader.count() >= self.options.unpack_limit {
                     *unpacking = None;
                 }
@@ -238,7 +248,8 @@ impl Arrival {
                 sideband.keep_alive();
             }
         };
-        let mut visit = visitor(&mut self.transaction, &mut self.links, &mut self.unpacking);
+        let mut visit =
+            visitor(&mut self.transaction, &mut self.links, &mut self.watch, &mut self.unpacking, pace);
         let received = reader.resolve(pace, &mut progress, &mut visit).await?;
         drop(visit);
         let tips = self.links.finish(&received.records, MAX_TIPS, pace).await?;
@@ -247,14 +258,14 @@ impl Arrival {
             let mut meter = Meter::new(sideband, "Indexing objects", Some(count));
             if !received.records.is_empty() {
                 let repository = self.transaction.repository();
-                let tips = match (tips, self.links.outside()) {
+                let ends = match (tips, self.links.outside()) {
                     (Some(tips), Some(outside)) => {
                         closed_pack::ends(repository, &received, tips, &outside, pace).await?
                     }
-                    _ => Vec::new(),
+                    _ => Ends::default(),
                 };
                 let received = complete(received, self.transaction.repository(), pace).await?;
-                self.transaction.adopt_received(received, &tips, pace).await?;
+                self.transaction.adopt_received(received, &ends, pace).await?;
             }
             meter.update(count);
             meter.done();
@@ -263,14 +274,48 @@ impl Arrival {
     }
 }
 
+/// Shows the objects of a push to its policy while they arrive.
+struct Watch {
+    policy: Rc<dyn PushPolicy>,
+    /// Objects that the pack declares.
+    expected: u32,
+    /// Commits so far; git has them before all else.
+    commits: u32,
+}
+
+impl Watch {
+    /// A pack in which more than one of so many objects is a commit is a history, whose files are mostly old
+    /// versions that no policy asks for.
+    const HISTORY: u32 = 16;
+
+    /// `None` where the policy decides without looking at objects.
+    fn new(policy: &Rc<dyn PushPolicy>, request: &PushRequest) -> Option<Self> {
+        let watches = |command: &PushCommand| policy.watches(&String::from_utf8_lossy(&command.name));
+        let watched = request.commands.iter().any(|command| command.new.is_some() && watches(command));
+        watched.then(|| Self { policy: policy.clone(), expected: 0, commits: 0 })
+    }
+
+    fn see(&mut self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        self.commits += u32::from(kind == Kind::Commit);
+        if self.commits <= Self::HISTORY.max(self.expected / Self::HISTORY) {
+            self.policy.see(id, kind, data, pace);
+        }
+    }
+}
+
 /// Examines each object, and puts it into the transaction while `unpacking` counts bytes.
 fn visitor<'a>(
     transaction: &'a mut Transaction,
     links: &'a mut LinkCheck,
+    watch: &'a mut Option<Watch>,
     unpacking: &'a mut Option<u64>,
+    pace: &'a Pace,
 ) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
     move |id, kind, data| {
         check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
+        if let Some(watch) = watch {
+            watch.see(id, kind, data, pace);
+        }
         if let Some(bytes) = unpacking {
             *bytes += data.len() as u64;
             if *bytes > UNPACK_BYTES {
