@@ -176,7 +176,7 @@ mod tests {
         dav::{
             location::Location,
             prefer::Preferences,
-            xml::{self, DAV},
+            xml::{self, DAV, Texts},
         },
         realm::Realm,
     };
