@@ -3,7 +3,7 @@
 //! pushed at once are made of these.
 
 use crate::{
-    Error, Repository,
+    Error, Objects, Repository,
     format::pack_index::MAX_TIPS,
     objects::{id_table::IdTable, pack::AdoptedPack},
     pack::{Pace, ReceivedPack},
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 use gix_hash::ObjectId;
-use gix_object::Kind;
+use gix_object::{CommitRefIter, Kind};
 use std::rc::Rc;
 
 /// What a clone consists of.
@@ -148,13 +148,39 @@ struct Candidate {
     boundary: Vec<ObjectId>,
 }
 
+/// Whether the shallow boundary may cut history off within a pack, or below it: then not all of it is wanted, or
+/// its own boundary no longer reaches all that it refers to.
+fn is_cut(repository: &Repository, pack: &AdoptedPack) -> Result<bool, Error> {
+    let shallow = repository.shallow_list();
+    if shallow.is_empty() {
+        return Ok(false);
+    }
+    for tip in pack.tips()? {
+        if pack.find(tip)?.is_none() {
+            return Ok(true);
+        }
+    }
+    for id in shallow.iter() {
+        if pack.find(&id)?.is_none() {
+            continue;
+        }
+        let commit = repository.object(&id)?;
+        for parent in CommitRefIter::from_bytes(&commit.data, gix_hash::Kind::Sha1).parent_ids() {
+            if pack.find(&parent)?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// The largest closed pack. Tips that are no commits, such as tags, must be wanted themselves.
 fn candidate(repository: &Repository, selection: &Selection) -> Result<Option<Candidate>, Error> {
     let packs = repository.state().borrow().packs.clone();
     let mut largest: Option<Rc<AdoptedPack>> = None;
     for pack in packs {
         let larger = largest.as_ref().is_none_or(|largest| largest.pack_length() < pack.pack_length());
-        if larger && !pack.tips()?.is_empty() {
+        if larger && !pack.tips()?.is_empty() && !is_cut(repository, &pack)? {
             largest = Some(pack);
         }
     }

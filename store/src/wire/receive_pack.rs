@@ -14,6 +14,7 @@ use crate::{
         pkt_line::{write_flush, write_text},
         progress::Meter,
         push_request::{PushCommand, PushRequest, commands_end},
+        pushed_boundary::PushedBoundary,
         reference_rules::{check_conflict, check_name},
         sideband::{BandSize, Sideband},
     },
@@ -73,7 +74,7 @@ pub fn receive_pack(
         if request.commands.is_empty() {
             return;
         }
-        let mut arrival = Arrival::new(&repository, options);
+        let mut arrival = Arrival::new(&repository, &request, options);
         let sideband = Sideband::new(output, request.band_size, !request.quiet);
         let pace = Pace::default();
         arrival.large = pack.len() >= SMALL_PACK;
@@ -130,7 +131,7 @@ pub async fn receive_pack_stream<E>(
         }
     }
     let pace = Pace::default();
-    let mut arrival = Arrival::new(repository, options);
+    let mut arrival = Arrival::new(repository, &request, options);
     arrival.large = !ended;
     arrival.take(&small, &pace).await;
     drop(small);
@@ -160,6 +161,7 @@ struct Arrival {
     options: ReceiveOptions,
     reader: Option<PackReader>,
     links: LinkCheck,
+    boundary: PushedBoundary,
     /// Whether the pack is kept on the device.
     large: bool,
     /// The bytes of the objects so far, if they go into the log one by one.
@@ -169,12 +171,13 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn new(repository: &Repository, options: ReceiveOptions) -> Self {
+    fn new(repository: &Repository, request: &PushRequest, options: ReceiveOptions) -> Self {
         Self {
             transaction: repository.transaction(),
             options,
             reader: None,
             links: LinkCheck::new(repository),
+            boundary: PushedBoundary::new(&request.shallow),
             large: false,
             unpacking: Some(0),
             failure: None,
@@ -202,12 +205,14 @@ impl Arrival {
             };
             self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
         }
-        let Self { transaction, reader: Some(reader), links, unpacking, .. } = self else { return Ok(()) };
+        let Self { transaction, reader: Some(reader), links, boundary, unpacking, .. } = self else {
+            return Ok(());
+        };
         // The number of objects comes before the first of them.
         let start = if reader.count() == 0 { PACK_HEADER.min(bytes.len()) } else { 0 };
         let (start, rest) = bytes.split_at(start);
         for part in [start, rest] {
-            let mut visit = visitor(transaction, links, unpacking);
+            let mut visit = visitor(transaction, links, boundary, unpacking);
             reader.feed(part, pace, &mut visit).await?;
             drop(visit);
             if reader.count() > 0 {
@@ -238,9 +243,13 @@ impl Arrival {
                 sideband.keep_alive();
             }
         };
-        let mut visit = visitor(&mut self.transaction, &mut self.links, &mut self.unpacking);
+        let mut visit =
+            visitor(&mut self.transaction, &mut self.links, &mut self.boundary, &mut self.unpacking);
         let received = reader.resolve(pace, &mut progress, &mut visit).await?;
         drop(visit);
+        let boundary =
+            self.boundary.settle(self.transaction.repository(), &received.records, &mut self.links)?;
+        self.transaction.cut(boundary, []);
         let tips = self.links.finish(&received.records, MAX_TIPS, pace).await?;
         if self.unpacking.is_none() {
             meter.into_iter().for_each(Meter::done);
@@ -267,10 +276,14 @@ impl Arrival {
 fn visitor<'a>(
     transaction: &'a mut Transaction,
     links: &'a mut LinkCheck,
+    boundary: &'a mut PushedBoundary,
     unpacking: &'a mut Option<u64>,
 ) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
     move |id, kind, data| {
-        check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
+        check_object(id, kind, data, &mut |to, kind| match boundary.take(id, &to, kind)? {
+            true => Ok(()),
+            false => links.add(to, kind),
+        })?;
         if let Some(bytes) = unpacking {
             *bytes += data.len() as u64;
             if *bytes > UNPACK_BYTES {
@@ -443,7 +456,9 @@ impl<'a> Push<'a> {
             Some(new) => {
                 transaction.rely_on(&new);
                 let object = transaction.object(&new).map_err(|error| match error {
-                    Error::NoObject(_) => "missing necessary objects".to_owned(),
+                    Error::NoObject(_) => {
+                        format!("missing necessary objects{}", self.repository.why_missing())
+                    }
                     error => failed(error),
                 })?;
                 if object.kind != Kind::Commit && name.starts_with("refs/heads/") {
@@ -456,7 +471,13 @@ impl<'a> Push<'a> {
                 }
             }
         }
-        let update = PushedUpdate { name: name.clone(), old: command.old, new: command.new, fast_forward };
+        let update = PushedUpdate {
+            name: name.clone(),
+            old: command.old,
+            new: command.new,
+            fast_forward,
+            shallow: command.new.is_some() && transaction.cuts(),
+        };
         match policy.check(transaction, &update, &self.pace).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => {

@@ -7,3 +7,4 @@ mod concurrent_pushes;
 mod hostile_requests;
 mod large_pushes;
 mod repositories;
+mod retained;
