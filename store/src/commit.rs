@@ -10,8 +10,9 @@ use crate::{
         record::{Attributes, Record},
     },
     log::is_large,
-    objects::pack::AdoptedPack,
+    objects::{entry::base_by_id, pack::AdoptedPack},
     retention::ShallowList,
+    tree_chain::Link,
 };
 use bytes::Bytes;
 use gix_hash::ObjectId;
@@ -118,6 +119,7 @@ impl Core {
         let (updates, strands) = (Vec::new(), Vec::new());
         let submission = Submission { objects, packs, updates, strands, cut: Cut::default() };
         let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
+        self.links.borrow_mut().clear();
         for object in &submission.objects {
             repository.borrow_mut().index.remove(&object.id);
         }
@@ -185,6 +187,12 @@ impl Core {
                 state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
+            if attributes.step().is_some()
+                && let Ok(base) = base_by_id(&entry)
+            {
+                let link = Link { attributes: Some(attributes), base };
+                self.links.borrow_mut().insert((target.number, id), link);
+            }
             if let Some(journal) = &mut target.journal {
                 journal.objects.push(id);
             }

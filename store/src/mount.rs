@@ -21,6 +21,7 @@ use crate::{
     replay::{Frame, LogEnd, LogReader, segments},
     retention::ShallowList,
     space::Space,
+    tree_chain,
 };
 use gix_hash::ObjectId;
 use kalends_block_backend::BlockDevice;
@@ -286,6 +287,8 @@ pub(crate) fn finish(
         capacity: capacity.into(),
         objects: RefCell::new(Cache::new(options.object_cache)),
         trees: RefCell::new(Cache::new(options.tree_cache)),
+        links: RefCell::new(Cache::new(tree_chain::LINKS)),
+        hashing_ahead: Default::default(),
         options,
         state: RefCell::new(state),
         wakers: Default::default(),

@@ -1,18 +1,39 @@
 //! `history-days` of the realm: once a day, history that is older is given back.
 
+use futures_util::future::{Either, pending, select};
 use kalends_caldav::{Service, retain};
 use kalends_store::{Error, Store};
 use kalends_tls_frontend::Network;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    pin::pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// How long after the start, and how often then, it is looked whether history has become old enough.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(60 * 60);
 const DAY: i64 = 24 * 60 * 60;
 
+/// Runs `serving` to its end, and beside it gives back history that is older than the realm has it kept.
+pub async fn with_retention<T>(
+    store: &Store,
+    service: &Service,
+    network: &impl Network,
+    serving: impl Future<Output = T>,
+) -> T {
+    let retaining = async {
+        retention(store, service, network).await;
+        pending().await
+    };
+    match select(pin!(serving), pin!(retaining)).await {
+        Either::Left((output, _)) => output,
+        Either::Right((never, _)) => never,
+    }
+}
+
 /// Moves the boundary of histories once a day, and within an hour when the setting has changed; ends when the
 /// device has failed.
-pub(crate) async fn retention(store: &Store, service: &Service, network: &impl Network) {
+async fn retention(store: &Store, service: &Service, network: &impl Network) {
     let mut wait = FIRST_LOOK;
     let mut done = None;
     loop {

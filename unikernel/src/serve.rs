@@ -3,7 +3,7 @@
 use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
-use kalends::{ServiceHandler, maintained};
+use kalends::{ServiceHandler, maintained, with_retention};
 use kalends_caldav::{Service, ServiceOptions, realm::Realm};
 use kalends_tls_frontend::{
     Limits, Listener, Network, Server, Shutdown,
@@ -69,7 +69,8 @@ fn serve_on<N: Network>(
             signals.next().await;
             std::process::exit(130)
         };
-        let serving = maintained(&store, &service, &network, server.run(listeners));
+        let serving = with_retention(&store, &service, &network, server.run(listeners));
+        let serving = maintained(&store, serving);
         futures_util::future::select(Box::pin(serving), Box::pin(stop)).await;
     }));
     store.close().map_err(|error| format!("{}: {error}", options.device.display()))

@@ -1,6 +1,6 @@
 //! What a push may do to history.
 
-use kalends_store::{Deciding, Objects, Pace, PushPolicy, PushedUpdate, Refusal};
+use kalends_store::{Deciding, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal};
 
 /// The branch that clients see moves forward only, and its content keeps rules; other branches are their
 /// owner's to rewrite.
@@ -36,6 +36,14 @@ impl<P> HistoryRules<P> {
 }
 
 impl<P: PushPolicy> PushPolicy for HistoryRules<P> {
+    fn watches(&self, name: &str) -> bool {
+        name == self.head && self.content.watches(name)
+    }
+
+    fn see(&self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        self.content.see(id, kind, data, pace);
+    }
+
     fn check<'a>(
         &'a self,
         objects: &'a dyn Objects,

@@ -155,7 +155,7 @@ pub(crate) fn write(
     let tips = if tips.len() > MAX_TIPS { &[] } else { tips };
     let footer =
         Footer { objects: count(records.len())?, tips: tips.len() as u32, pack_checksum: *pack_checksum };
-    records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
+    records.sort_unstable_by(Record::by_id);
     let mut tail = Vec::with_capacity(footer.pages() as usize * ROW + tips.len() * 20 + FOOTER);
     let mut page = Vec::with_capacity(PAGE);
     let mut end = |page: &mut Vec<u8>, key: u64, tail: &mut Vec<u8>| {

@@ -87,7 +87,7 @@ impl LinkCheck {
         }
     }
 
-    /// How many objects the pack declares.
+    /// How many objects the pack declares, before the first of them.
     pub(crate) fn expect(&mut self, pushed: u32) {
         self.pushed = pushed as usize;
         self.recent = vec![[NOTHING; 21]; self.pushed.next_power_of_two().min(RECENT)];
@@ -116,7 +116,9 @@ impl LinkCheck {
     }
 
     fn sort(&mut self) {
-        self.fresh.sort_unstable();
+        // Ids as numbers first: they differ in their first bytes.
+        let start = |link: &Link| link.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        self.fresh.sort_unstable_by(|a, b| start(a).cmp(&start(b)).then_with(|| a.cmp(b)));
         self.fresh.dedup();
         merge(&mut self.sorted, &mut self.fresh);
     }

@@ -74,7 +74,7 @@ pub fn receive_pack(
         if request.commands.is_empty() {
             return;
         }
-        let mut arrival = Arrival::new(&repository, &request, options);
+        let mut arrival = Arrival::new(&repository, &request, Watch::new(&policy, &request), options);
         let sideband = Sideband::new(output, request.band_size, !request.quiet);
         let pace = Pace::default();
         arrival.large = pack.len() >= SMALL_PACK;
@@ -131,7 +131,7 @@ pub async fn receive_pack_stream<E>(
         }
     }
     let pace = Pace::default();
-    let mut arrival = Arrival::new(repository, &request, options);
+    let mut arrival = Arrival::new(repository, &request, Watch::new(&policy, &request), options);
     arrival.large = !ended;
     arrival.take(&small, &pace).await;
     drop(small);
@@ -162,6 +162,7 @@ struct Arrival {
     reader: Option<PackReader>,
     links: LinkCheck,
     boundary: PushedBoundary,
+    watch: Option<Watch>,
     /// Whether the pack is kept on the device.
     large: bool,
     /// The bytes of the objects so far, if they go into the log one by one.
@@ -171,13 +172,19 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn new(repository: &Repository, request: &PushRequest, options: ReceiveOptions) -> Self {
+    fn new(
+        repository: &Repository,
+        request: &PushRequest,
+        watch: Option<Watch>,
+        options: ReceiveOptions,
+    ) -> Self {
         Self {
             transaction: repository.transaction(),
             options,
             reader: None,
             links: LinkCheck::new(repository),
             boundary: PushedBoundary::new(&request.shallow),
+            watch,
             large: false,
             unpacking: Some(0),
             failure: None,
@@ -205,18 +212,20 @@ impl Arrival {
             };
             self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
         }
-        let Self { transaction, reader: Some(reader), links, boundary, unpacking, .. } = self else {
+        let Self { transaction, reader: Some(reader), links, boundary, watch, unpacking, .. } = self else {
             return Ok(());
         };
         // The number of objects comes before the first of them.
         let start = if reader.count() == 0 { PACK_HEADER.min(bytes.len()) } else { 0 };
         let (start, rest) = bytes.split_at(start);
         for part in [start, rest] {
-            let mut visit = visitor(transaction, links, boundary, unpacking);
+            let known = reader.count();
+            let mut visit = visitor(transaction, links, boundary, watch, unpacking, pace);
             reader.feed(part, pace, &mut visit).await?;
             drop(visit);
-            if reader.count() > 0 {
+            if known == 0 && reader.count() > 0 {
                 links.expect(reader.count());
+                watch.iter_mut().for_each(|watch| watch.expected = reader.count());
                 if self.large || reader.count() >= self.options.unpack_limit {
                     *unpacking = None;
                 }
@@ -243,8 +252,14 @@ impl Arrival {
                 sideband.keep_alive();
             }
         };
-        let mut visit =
-            visitor(&mut self.transaction, &mut self.links, &mut self.boundary, &mut self.unpacking);
+        let mut visit = visitor(
+            &mut self.transaction,
+            &mut self.links,
+            &mut self.boundary,
+            &mut self.watch,
+            &mut self.unpacking,
+            pace,
+        );
         let received = reader.resolve(pace, &mut progress, &mut visit).await?;
         drop(visit);
         let boundary =
@@ -272,18 +287,52 @@ impl Arrival {
     }
 }
 
+/// Shows the objects of a push to its policy while they arrive.
+struct Watch {
+    policy: Rc<dyn PushPolicy>,
+    /// Objects that the pack declares.
+    expected: u32,
+    /// Commits so far; git has them before all else.
+    commits: u32,
+}
+
+impl Watch {
+    /// A pack in which more than one of so many objects is a commit is a history, whose files are mostly old
+    /// versions that no policy asks for.
+    const HISTORY: u32 = 16;
+
+    /// `None` where the policy decides without looking at objects.
+    fn new(policy: &Rc<dyn PushPolicy>, request: &PushRequest) -> Option<Self> {
+        let watches = |command: &PushCommand| policy.watches(&String::from_utf8_lossy(&command.name));
+        let watched = request.commands.iter().any(|command| command.new.is_some() && watches(command));
+        watched.then(|| Self { policy: policy.clone(), expected: 0, commits: 0 })
+    }
+
+    fn see(&mut self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        self.commits += u32::from(kind == Kind::Commit);
+        if self.commits <= Self::HISTORY.max(self.expected / Self::HISTORY) {
+            self.policy.see(id, kind, data, pace);
+        }
+    }
+}
+
 /// Examines each object, and puts it into the transaction while `unpacking` counts bytes.
 fn visitor<'a>(
     transaction: &'a mut Transaction,
     links: &'a mut LinkCheck,
     boundary: &'a mut PushedBoundary,
+    watch: &'a mut Option<Watch>,
     unpacking: &'a mut Option<u64>,
+    pace: &'a Pace,
 ) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
     move |id, kind, data| {
         check_object(id, kind, data, &mut |to, kind| match boundary.take(id, &to, kind)? {
             true => Ok(()),
             false => links.add(to, kind),
         })?;
+        if let Some(watch) = watch {
+            watch.see(id, kind, data, pace);
+        }
         if let Some(bytes) = unpacking {
             *bytes += data.len() as u64;
             if *bytes > UNPACK_BYTES {

@@ -8,3 +8,4 @@ mod hostile_requests;
 mod large_pushes;
 mod repositories;
 mod retained;
+mod watching;

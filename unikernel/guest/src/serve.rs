@@ -5,7 +5,7 @@ use crate::{
     interface, memory, storage,
 };
 use futures_util::future::{Either, join, select};
-use kalends::{ServiceHandler, maintained, own_authority};
+use kalends::{ServiceHandler, maintained, own_authority, with_retention};
 use kalends_block_backend::Durability;
 use kalends_caldav::{
     Service, ServiceOptions,
@@ -73,7 +73,8 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
         };
         let beside = join(certificates.keep(&network, &current), announcement);
         let (serving, beside) = (pin!(server.run(vec![listener])), pin!(beside));
-        maintained(&store, &service, &network, select(serving, beside)).await;
+        let serving = with_retention(&store, &service, &network, select(serving, beside));
+        maintained(&store, serving).await;
         Ok::<_, String>(())
     })?;
     store.close().map_err(|error| format!("the block device: {error}").into())
