@@ -345,8 +345,13 @@ impl Core {
         }
     }
 
-    /// A tree, from the cache or from the device.
-    pub(crate) fn tree(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Rc<Tree>, Error> {
+    /// A tree, from the cache or from the device; then it shares with `near` what both have.
+    pub(crate) fn tree(
+        &self,
+        repository: &RefCell<RepositoryState>,
+        id: &oid,
+        near: Option<&Tree>,
+    ) -> Result<Rc<Tree>, Error> {
         let key = (repository.borrow().number, id.to_owned());
         if let Some(tree) = self.trees.borrow_mut().get(&key) {
             return Ok(tree);
@@ -355,7 +360,10 @@ impl Core {
         if object.kind != Kind::Tree {
             return Err(Error::UnexpectedKind(key.1));
         }
-        let tree = Rc::new(Tree::decode(object.data)?);
+        let tree = Rc::new(match near {
+            Some(near) => Tree::decode_near(&object.data, near)?,
+            None => Tree::decode(object.data)?,
+        });
         self.cache_tree(key, &tree);
         Ok(tree)
     }

@@ -239,6 +239,11 @@ impl Repository {
         Transaction::new(self.clone())
     }
 
+    /// A tree that is probably like another, an earlier or later version of it.
+    pub(crate) fn tree_near(&self, id: &ObjectId, near: Option<&Tree>) -> Result<Rc<Tree>, Error> {
+        self.core.tree(&self.state, id, near)
+    }
+
     pub(crate) fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
         self.core.fetch(&self.state, id)
     }
@@ -262,7 +267,7 @@ impl Objects for Repository {
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
-        self.core.tree(&self.state, id)
+        self.core.tree(&self.state, id, None)
     }
 
     fn is_shallow(&self, id: &ObjectId) -> bool {

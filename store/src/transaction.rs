@@ -6,7 +6,7 @@ use crate::{
     core::Core,
     format::{
         operation::PackPlace,
-        pack_index,
+        pack_index::{self, Ends},
         record::{Attributes, Record},
     },
     objects::{
@@ -186,10 +186,11 @@ impl Transaction {
         let checksum =
             pack.last_chunk().map_or(ObjectId::null(gix_hash::Kind::Sha1), |id| ObjectId::Sha1(*id));
         let mut index = Vec::new();
-        let (_, index_checksum) = pack_index::write(&mut records, &checksum, &[], &mut |bytes| {
-            index.extend_from_slice(bytes);
-            Ok(())
-        })?;
+        let (_, index_checksum) =
+            pack_index::write(&mut records, &checksum, &Ends::default(), &mut |bytes| {
+                index.extend_from_slice(bytes);
+                Ok(())
+            })?;
         let index = Bytes::from(index);
         let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone()));
         if pack.len() >= SMALL_PACK {
@@ -225,11 +226,11 @@ impl Transaction {
         }
     }
 
-    /// Adopts a pack that was received and completed. `tips` are as for [`pack_index::write`].
+    /// Adopts a pack that was received and completed.
     pub(crate) async fn adopt_received(
         &mut self,
         received: ReceivedPack,
-        tips: &[ObjectId],
+        ends: &Ends,
         pace: &Pace,
     ) -> Result<(), Error> {
         let ReceivedPack { storage, mut records, checksum, .. } = received;
@@ -239,12 +240,12 @@ impl Transaction {
         };
         let core = self.repository.core().clone();
         let pack_length = extent.length();
-        let index_length = pack_index::length(records.len(), tips)?;
+        let index_length = pack_index::length(records.len(), ends)?;
         extent.make_room(index_length + u64::from(core.disk.block_size), pace).await?;
         extent.pad_to_block()?;
         let index_offset = extent.length();
         let (index_length, index_checksum) =
-            pack_index::write(&mut records, &checksum, tips, &mut |bytes| extent.append_within(bytes))?;
+            pack_index::write(&mut records, &checksum, ends, &mut |bytes| extent.append_within(bytes))?;
         let written = extent.finish()?;
         let place =
             PackPlace { extent: written.extent(), pack_length, index_offset, index_length, index_checksum };

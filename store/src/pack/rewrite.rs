@@ -3,7 +3,7 @@
 use crate::{
     Error, Object,
     format::{
-        pack_index,
+        pack_index::{self, Ends},
         record::{Attributes, Record},
     },
     objects::entry::{encode_whole, write_header},
@@ -74,7 +74,7 @@ pub(crate) fn encode_pack(
     let checksum = ObjectId::Sha1(Sha1::digest(&pack).into());
     pack.extend_from_slice(checksum.as_slice());
     let mut index = Vec::new();
-    let (_, index_checksum) = pack_index::write(&mut records, &checksum, &[], &mut |bytes| {
+    let (_, index_checksum) = pack_index::write(&mut records, &checksum, &Ends::default(), &mut |bytes| {
         index.extend_from_slice(bytes);
         Ok(())
     })?;

@@ -6,12 +6,13 @@
 
 mod advertisement;
 mod closed_pack;
-mod commit_walk;
-mod enumeration;
+pub(crate) mod commit_walk;
+pub(crate) mod enumeration;
 mod fetch_request;
 mod filter;
 mod full_pack;
 mod output;
+pub(crate) mod pack_groups;
 mod packed_refs;
 mod pkt_line;
 mod progress;

@@ -4,7 +4,7 @@ use crate::{
     Commit, Error, ObjectId, Objects, PackLimits, PushPolicy, PushedUpdate, ReferenceUpdate, Repository,
     Transaction,
     extent_writer::ExtentWriter,
-    format::pack_index::MAX_TIPS,
+    format::pack_index::{Ends, MAX_TIPS},
     pack::{LinkCheck, PACK_HEADER, Pace, PackReader, PackStorage, check_object, complete},
     transaction::SMALL_PACK,
     wire::{
@@ -103,6 +103,8 @@ pub async fn receive_pack_stream<E>(
 ) -> Result<Result<Reply, Error>, E> {
     let mut body = pin!(body);
     let mut start = BytesMut::new();
+    // A body is not polled again after its end: it need not bear that.
+    let mut ended = false;
     let end = loop {
         match commands_end(&start) {
             Ok(Some(end)) => break end,
@@ -114,7 +116,10 @@ pub async fn receive_pack_stream<E>(
         }
         match body.next().await {
             Some(bytes) => start.extend_from_slice(&bytes?),
-            None => break start.len(),
+            None => {
+                ended = true;
+                break start.len();
+            }
         }
     };
     let request = match PushRequest::parse(start.get(..end).unwrap_or_default()) {
@@ -123,7 +128,6 @@ pub async fn receive_pack_stream<E>(
     };
     let mut small = start.split_off(end);
     drop(start);
-    let mut ended = false;
     while small.len() < SMALL_PACK && !ended {
         match body.next().await {
             Some(bytes) => small.extend_from_slice(&bytes?),
@@ -136,7 +140,7 @@ pub async fn receive_pack_stream<E>(
     arrival.take(&small, &pace).await;
     drop(small);
     let mut discarded = 0;
-    while let Some(bytes) = body.next().await {
+    while !ended && let Some(bytes) = body.next().await {
         let bytes = bytes?;
         arrival.take(&bytes, &pace).await;
         if let Some(error) = &arrival.failure {
@@ -271,14 +275,14 @@ impl Arrival {
             let mut meter = Meter::new(sideband, "Indexing objects", Some(count));
             if !received.records.is_empty() {
                 let repository = self.transaction.repository();
-                let tips = match (tips, self.links.outside()) {
+                let ends = match (tips, self.links.outside()) {
                     (Some(tips), Some(outside)) => {
                         closed_pack::ends(repository, &received, tips, &outside, pace).await?
                     }
-                    _ => Vec::new(),
+                    _ => Ends::default(),
                 };
                 let received = complete(received, self.transaction.repository(), pace).await?;
-                self.transaction.adopt_received(received, &tips, pace).await?;
+                self.transaction.adopt_received(received, &ends, pace).await?;
             }
             meter.update(count);
             meter.done();
