@@ -20,6 +20,7 @@ use crate::{
         pack::AdoptedPack,
     },
     pins::Pins,
+    retention::ShallowList,
     space::Space,
     tree_chain::Link,
 };
@@ -185,6 +186,8 @@ pub(crate) struct RepositoryState {
     pub(crate) moved: HashMap<String, (u64, Option<ObjectId>)>,
     pub(crate) index: ObjectIndex,
     pub(crate) packs: Vec<Rc<AdoptedPack>>,
+    /// The commits whose parents it does without, as of the last submitted transaction.
+    pub(crate) shallow: ShallowList,
     pub(crate) removed: bool,
     pub(crate) pins: Rc<RefCell<Pins>>,
     /// How often references were moved so that objects may have become unreachable, since these were
@@ -300,6 +303,12 @@ impl Core {
         }
         let tree = self.trees.borrow_mut().get(&key)?;
         Some(Object { kind: Kind::Tree, data: tree.to_bytes() })
+    }
+
+    /// Forgets what is decoded: some of it is going to be gone, and must not be found any more.
+    pub(crate) fn forget_decoded(&self) {
+        *self.objects.borrow_mut() = Cache::new(self.options.object_cache);
+        *self.trees.borrow_mut() = Cache::new(self.options.tree_cache);
     }
 
     /// Finds an object of a repository as it is stored.

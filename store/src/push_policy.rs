@@ -14,6 +14,9 @@ pub struct PushedUpdate {
     pub new: Option<ObjectId>,
     /// Whether `old` is an ancestor of `new` (true for creations, false for deletions).
     pub fast_forward: bool,
+    /// Whether the push brings commits without their parents, from a shallow clone: the history of the repository
+    /// ends there.
+    pub shallow: bool,
 }
 
 /// Why a reference may not move.

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Object, Objects, Pin, Repository, Tree,
-    commit::{EncodedObject, PackToStore, Submission},
+    commit::{Cut, EncodedObject, PackToStore, Submission},
     core::Core,
     format::{
         operation::PackPlace,
@@ -66,6 +66,7 @@ pub struct Transaction {
     trees: RefCell<HashMap<ObjectId, Rc<Tree>>>,
     packs: Vec<NewPack>,
     updates: Vec<ReferenceUpdate>,
+    cut: Cut,
 }
 
 struct NewObject {
@@ -91,6 +92,7 @@ impl Transaction {
             trees: RefCell::default(),
             packs: Vec::new(),
             updates: Vec::new(),
+            cut: Cut::default(),
         }
     }
 
@@ -259,6 +261,22 @@ impl Transaction {
         self.updates.push(update);
     }
 
+    /// Puts commits at the shallow boundary: their parents are not looked for from then on. `parents` are those
+    /// that the repository has; somebody may be reading on there.
+    pub(crate) fn cut(
+        &mut self,
+        commits: impl IntoIterator<Item = ObjectId>,
+        parents: impl IntoIterator<Item = ObjectId>,
+    ) {
+        self.cut.commits.extend(commits);
+        self.cut.parents.extend(parents);
+    }
+
+    /// Whether commits of it are put at the shallow boundary.
+    pub(crate) fn cuts(&self) -> bool {
+        !self.cut.commits.is_empty()
+    }
+
     /// Submits everything at once. The order of submissions is the order of history.
     ///
     /// Does not wait for the device's flush: the returned future resolves when the transaction is durable,
@@ -282,7 +300,7 @@ impl Transaction {
         let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
         let strands = self.updates.iter().map(|update| may_strand(update, &contents)).collect();
-        let submission = Submission { objects, packs, updates: self.updates, strands };
+        let submission = Submission { objects, packs, updates: self.updates, strands, cut: self.cut };
         let number = core.submit(self.repository.state(), submission)?;
         // What was just written is what is read next.
         for (id, kind, content) in contents {
@@ -372,6 +390,10 @@ impl Objects for Transaction {
                 fetch::decode(id, &|id: &oid| self.fetch(id), limit)
             }
         }
+    }
+
+    fn is_shallow(&self, id: &ObjectId) -> bool {
+        self.cut.commits.contains(id) || self.repository.is_shallow(id)
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {

@@ -51,6 +51,16 @@ impl<P: PushPolicy> PushPolicy for HistoryRules<P> {
         pace: &'a Pace,
     ) -> Deciding<'a> {
         Box::pin(async move {
+            if update.shallow && !self.allow_force {
+                return Ok(Err(Refusal {
+                    summary: "shallow update not allowed".into(),
+                    details: vec![format!(
+                        "{}: the push begins in the middle of a history, of which the server lacks what is \
+                         before; fetch with --unshallow, and push again",
+                        update.name
+                    )],
+                }));
+            }
             if update.name != self.head {
                 return Ok(Ok(()));
             }

@@ -1,16 +1,18 @@
 //! The history that references reach.
 
 use super::{finding::Findings, links::Links, resolver::Resolver};
+use crate::retention::ShallowList;
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind};
 use std::collections::{HashSet, VecDeque};
 
-/// Walks all commits from the tips, newest first along each line. `visit` gets commit and tree.
+/// Walks all commits from the tips to the shallow boundary, newest first along each line. `visit` gets commit and tree.
 ///
 /// What is missing or damaged is in `links`, or is reported here: the history of that reference is cut.
 pub(super) fn walk(
     repository: &str,
     tips: &[(String, ObjectId)],
+    shallow: &ShallowList,
     resolver: &Resolver<'_>,
     links: &mut Links,
     findings: &mut Findings<'_>,
@@ -39,6 +41,9 @@ pub(super) fn walk(
             findings.summary.commits += 1;
             if let Ok(tree) = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).tree_id() {
                 visit(id, tree);
+            }
+            if shallow.contains(&id) {
+                continue;
             }
             queue.extend(CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids());
         }

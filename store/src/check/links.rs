@@ -1,6 +1,7 @@
 //! Whether what objects refer to is there.
 
-use super::{finding::Findings, resolver::Resolver};
+use super::{boundary, finding::Findings, resolver::Resolver};
+use crate::retention::ShallowList;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::collections::{BTreeSet, HashMap};
@@ -16,9 +17,15 @@ pub(super) struct Links {
     good: HashMap<ObjectId, Kind>,
     /// Objects that are damaged or missing.
     pub(super) affected: BTreeSet<ObjectId>,
+    /// Commits whose parents need not be there.
+    shallow: ShallowList,
 }
 
 impl Links {
+    pub(super) fn new(shallow: ShallowList) -> Self {
+        Self { shallow, ..Self::default() }
+    }
+
     /// Remembers a damaged or missing object; false when it was known.
     pub(super) fn affect(&mut self, id: ObjectId) -> bool {
         self.affected.len() < AFFECTED && self.affected.insert(id)
@@ -34,6 +41,9 @@ impl Links {
         kind: Option<Kind>,
         findings: &mut Findings<'_>,
     ) {
+        if boundary::ends(&self.shallow, from, kind) {
+            return;
+        }
         let found = match self.good.get(&to) {
             Some(found) => Some(*found),
             None => match resolver.kind(&to) {

@@ -3,6 +3,7 @@
 //! What is found is reported while the check goes on. Memory: 16 bytes an object of one repository at a
 //! time beyond what an open store takes, and bounded caches.
 
+mod boundary;
 mod commits;
 mod device;
 mod finding;
@@ -15,6 +16,7 @@ mod repository;
 mod resolver;
 mod space;
 
+pub(crate) use boundary::ends as ends_history;
 pub use device::check_device;
 pub use finding::{CheckSummary, Finding, Severity};
 pub(crate) use packs::{check_entry as check_pack_entry, check_frame as check_pack_frame};

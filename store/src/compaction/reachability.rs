@@ -8,7 +8,7 @@
 
 use super::policy;
 use crate::{
-    Error, Object, Pace, Repository, Tree,
+    Error, Object, Objects, Pace, Repository, Tree,
     core::{Core, RepositoryState},
     format::record::Record,
     objects::{
@@ -242,8 +242,10 @@ impl<'a> Reachability<'a> {
                 };
                 let tree = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).tree_id();
                 let tree = tree.map_err(|error| malformed(error.to_string()))?;
-                let parents = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids();
-                self.stack.extend(parents.map(|parent| Work::Commit(parent, Some(tree))));
+                if !handle.is_shallow(&id) {
+                    let parents = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids();
+                    self.stack.extend(parents.map(|parent| Work::Commit(parent, Some(tree))));
+                }
                 // First the tree: the parents' are compared with it.
                 self.stack.push(Work::Tree(tree, above));
             }

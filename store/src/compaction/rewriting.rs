@@ -27,6 +27,7 @@ use crate::{
         entry::{EntryHeader, encode_whole, with_stream},
         pack::AdoptedPack,
     },
+    retention::ShallowList,
 };
 use gix_hash::ObjectId;
 use gix_object::Kind;
@@ -329,8 +330,10 @@ impl Rewriting<'_> {
             }
             // From here to the adoption nothing else runs, so what was found holds.
             let saved = self.save_late(&reachability, &units, &mut rewrite)?;
+            rewrite.shallow = self.shallow_left(&reachability)?;
             self.done.unreachable += units.unreachable.saturating_sub(saved);
             rewrite.collected = moves_done;
+            self.core.forget_decoded();
         } else if units.unreachable == 0 && moves_done > 0 {
             rewrite.collected = moves_done;
         } else {
@@ -338,6 +341,19 @@ impl Rewriting<'_> {
         }
         drop((units, reachability, journaling));
         self.adopt(rewrite).await
+    }
+
+    /// The shallow list without commits that are dropped. It goes along also when it stays as it is, so that
+    /// nobody who has lost other parts of the log looks for what is below.
+    fn shallow_left(&self, reachability: &Reachability<'_>) -> Result<Option<ShallowList>, Error> {
+        let list = self.repository.borrow().shallow.clone();
+        let mut left = Vec::with_capacity(list.len());
+        for id in list.iter() {
+            if reachability.is_live(&id)? {
+                left.push(id);
+            }
+        }
+        Ok((!list.is_empty()).then(|| left.into_iter().collect()))
     }
 
     /// Copies what is reachable of the units.
@@ -472,7 +488,7 @@ impl Units {
             }
         }
         let mut packs = Vec::new();
-        let mut all_packs = Vec::new();
+        let (mut all_packs, mut gone_from_packs) = (Vec::new(), 0);
         for (number, marked) in reachability.packs.iter().enumerate() {
             let (length, objects) = (marked.pack.pack_length(), marked.live.len() as u64);
             let gone = objects - marked.live.count();
@@ -483,6 +499,7 @@ impl Units {
             if gone > 0 {
                 packs.push(number);
                 garbage += gone_bytes;
+                gone_from_packs += gone_bytes;
                 live += length - gone_bytes;
             }
         }
@@ -495,7 +512,7 @@ impl Units {
             log = true;
             packs = all_packs.iter().map(|(number, _)| *number).collect();
             live = log_live + all_packs.iter().map(|(_, length)| length).sum::<u64>();
-            live = live.saturating_sub(garbage);
+            live = live.saturating_sub(gone_from_packs);
         }
         Self { pays, log, packs, into_log: live < MIN_PACK, unreachable }
     }

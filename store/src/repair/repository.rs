@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Object, ReferenceUpdate, Store,
-    check::{Copy, Resolver, check_pack_entry, check_pack_frame},
+    check::{Copy, Resolver, check_pack_entry, check_pack_frame, ends_history},
     commit::{EncodedObject, PackToStore},
     core::{Core, RepositoryState},
     format::record::Attributes,
@@ -20,6 +20,7 @@ use crate::{
         pack::AdoptedPack,
     },
     pack::{PackedObject, WholeEntry, check_object, encode_pack},
+    retention::ShallowList,
 };
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -50,12 +51,13 @@ pub(super) fn repair(
     report: &mut Report<'_>,
 ) -> Result<(), Error> {
     let core = store.core();
-    let name = state.borrow().name.clone();
+    let (name, shallow) = (state.borrow().name.clone(), state.borrow().shallow.clone());
     let mut repair = RepositoryRepair {
         store,
         core,
         state,
         name,
+        shallow,
         resolver: Resolver::new(core, state),
         maker: Maker::new(core, state),
         elsewhere,
@@ -103,6 +105,8 @@ struct RepositoryRepair<'a, 'e, 'r> {
     core: &'a Core,
     state: &'a Rc<RefCell<RepositoryState>>,
     name: String,
+    /// Commits whose parents are not looked for.
+    shallow: ShallowList,
     resolver: Resolver<'a>,
     maker: Maker<'a>,
     elsewhere: &'a mut Elsewhere<'e>,
@@ -225,7 +229,9 @@ impl RepositoryRepair<'_, '_, '_> {
                     self.missing.remove(&id);
                     // What is wrong with it otherwise is the check's to say.
                     let _ = check_object(&id, object.kind, &object.data, &mut |to, kind| {
-                        stack.push((to, kind));
+                        if !ends_history(&self.shallow, &id, kind) {
+                            stack.push((to, kind));
+                        }
                         Ok(())
                     });
                 }
@@ -560,7 +566,9 @@ impl RepositoryRepair<'_, '_, '_> {
             }
             let Ok(object) = self.maker.make(&id) else { return false };
             let _ = check_object(&id, object.kind, &object.data, &mut |to, kind| {
-                stack.push((to, kind));
+                if !ends_history(&self.shallow, &id, kind) {
+                    stack.push((to, kind));
+                }
                 Ok(())
             });
         }
@@ -577,7 +585,7 @@ impl RepositoryRepair<'_, '_, '_> {
                 continue;
             }
             let Ok(object) = self.maker.make(&id) else { continue };
-            if object.kind == Kind::Commit {
+            if object.kind == Kind::Commit && !self.shallow.contains(&id) {
                 stack.extend(
                     gix_object::CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids(),
                 );

@@ -143,6 +143,11 @@ async fn closed(
     if !selection.haves.is_empty() || !selection.grafts.is_empty() {
         return Ok(None);
     }
+    // The boundary may cut through a pack, or below it: then not all of it is wanted, or its own boundary no longer
+    // reaches all that it refers to.
+    if !repository.shallow_list().is_empty() {
+        return Ok(None);
+    }
     let wanted = commits_of(repository, &selection.wants)?;
     let layers = layers(repository, &selection.wants, &wanted, pace, progress).await?;
     if layers.is_empty() {

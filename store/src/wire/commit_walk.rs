@@ -19,7 +19,7 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Reads a commit.
+    /// Reads a commit. At the shallow boundary it has no parents.
     pub(crate) fn read(objects: &dyn Objects, id: &ObjectId) -> Result<Self, Error> {
         let object = objects.object(id)?;
         if object.kind != Kind::Commit {
@@ -38,6 +38,9 @@ impl Commit {
                 }
                 _ => break,
             }
+        }
+        if objects.is_shallow(id) {
+            commit.parents.clear();
         }
         Ok(commit)
     }

@@ -17,6 +17,7 @@ mod packed_refs;
 mod pkt_line;
 mod progress;
 mod push_request;
+mod pushed_boundary;
 mod receive_pack;
 mod reference_rules;
 mod shallow;
@@ -24,6 +25,7 @@ mod sideband;
 mod upload_pack;
 
 pub use advertisement::advertise;
+pub(crate) use commit_walk::{Commit, peel};
 pub use full_pack::{FullPack, write_full_pack};
 pub use output::Reply;
 pub use packed_refs::packed_refs;

@@ -14,6 +14,7 @@ use crate::{
         pkt_line::{write_flush, write_text},
         progress::Meter,
         push_request::{PushCommand, PushRequest, commands_end},
+        pushed_boundary::PushedBoundary,
         reference_rules::{check_conflict, check_name},
         sideband::{BandSize, Sideband},
     },
@@ -73,7 +74,7 @@ pub fn receive_pack(
         if request.commands.is_empty() {
             return;
         }
-        let mut arrival = Arrival::new(&repository, Watch::new(&policy, &request), options);
+        let mut arrival = Arrival::new(&repository, &request, Watch::new(&policy, &request), options);
         let sideband = Sideband::new(output, request.band_size, !request.quiet);
         let pace = Pace::default();
         arrival.large = pack.len() >= SMALL_PACK;
@@ -134,7 +135,7 @@ pub async fn receive_pack_stream<E>(
         }
     }
     let pace = Pace::default();
-    let mut arrival = Arrival::new(repository, Watch::new(&policy, &request), options);
+    let mut arrival = Arrival::new(repository, &request, Watch::new(&policy, &request), options);
     arrival.large = !ended;
     arrival.take(&small, &pace).await;
     drop(small);
@@ -164,6 +165,7 @@ struct Arrival {
     options: ReceiveOptions,
     reader: Option<PackReader>,
     links: LinkCheck,
+    boundary: PushedBoundary,
     watch: Option<Watch>,
     /// Whether the pack is kept on the device.
     large: bool,
@@ -174,12 +176,18 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn new(repository: &Repository, watch: Option<Watch>, options: ReceiveOptions) -> Self {
+    fn new(
+        repository: &Repository,
+        request: &PushRequest,
+        watch: Option<Watch>,
+        options: ReceiveOptions,
+    ) -> Self {
         Self {
             transaction: repository.transaction(),
             options,
             reader: None,
             links: LinkCheck::new(repository),
+            boundary: PushedBoundary::new(&request.shallow),
             watch,
             large: false,
             unpacking: Some(0),
@@ -208,7 +216,7 @@ impl Arrival {
             };
             self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
         }
-        let Self { transaction, reader: Some(reader), links, watch, unpacking, .. } = self else {
+        let Self { transaction, reader: Some(reader), links, boundary, watch, unpacking, .. } = self else {
             return Ok(());
         };
         // The number of objects comes before the first of them.
@@ -216,7 +224,7 @@ impl Arrival {
         let (start, rest) = bytes.split_at(start);
         for part in [start, rest] {
             let known = reader.count();
-            let mut visit = visitor(transaction, links, watch, unpacking, pace);
+            let mut visit = visitor(transaction, links, boundary, watch, unpacking, pace);
             reader.feed(part, pace, &mut visit).await?;
             drop(visit);
             if known == 0 && reader.count() > 0 {
@@ -248,10 +256,19 @@ impl Arrival {
                 sideband.keep_alive();
             }
         };
-        let mut visit =
-            visitor(&mut self.transaction, &mut self.links, &mut self.watch, &mut self.unpacking, pace);
+        let mut visit = visitor(
+            &mut self.transaction,
+            &mut self.links,
+            &mut self.boundary,
+            &mut self.watch,
+            &mut self.unpacking,
+            pace,
+        );
         let received = reader.resolve(pace, &mut progress, &mut visit).await?;
         drop(visit);
+        let boundary =
+            self.boundary.settle(self.transaction.repository(), &received.records, &mut self.links)?;
+        self.transaction.cut(boundary, []);
         let tips = self.links.finish(&received.records, MAX_TIPS, pace).await?;
         if self.unpacking.is_none() {
             meter.into_iter().for_each(Meter::done);
@@ -307,12 +324,16 @@ impl Watch {
 fn visitor<'a>(
     transaction: &'a mut Transaction,
     links: &'a mut LinkCheck,
+    boundary: &'a mut PushedBoundary,
     watch: &'a mut Option<Watch>,
     unpacking: &'a mut Option<u64>,
     pace: &'a Pace,
 ) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
     move |id, kind, data| {
-        check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
+        check_object(id, kind, data, &mut |to, kind| match boundary.take(id, &to, kind)? {
+            true => Ok(()),
+            false => links.add(to, kind),
+        })?;
         if let Some(watch) = watch {
             watch.see(id, kind, data, pace);
         }
@@ -488,7 +509,9 @@ impl<'a> Push<'a> {
             Some(new) => {
                 transaction.rely_on(&new);
                 let object = transaction.object(&new).map_err(|error| match error {
-                    Error::NoObject(_) => "missing necessary objects".to_owned(),
+                    Error::NoObject(_) => {
+                        format!("missing necessary objects{}", self.repository.why_missing())
+                    }
                     error => failed(error),
                 })?;
                 if object.kind != Kind::Commit && name.starts_with("refs/heads/") {
@@ -501,7 +524,13 @@ impl<'a> Push<'a> {
                 }
             }
         }
-        let update = PushedUpdate { name: name.clone(), old: command.old, new: command.new, fast_forward };
+        let update = PushedUpdate {
+            name: name.clone(),
+            old: command.old,
+            new: command.new,
+            fast_forward,
+            shallow: command.new.is_some() && transaction.cuts(),
+        };
         match policy.check(transaction, &update, &self.pace).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => {

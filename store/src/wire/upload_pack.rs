@@ -34,6 +34,7 @@ pub fn upload_pack(repository: &Repository, protocol: Protocol, request: Bytes) 
     Reply::new(move |output| async move {
         // What is being sent stays, whatever becomes of the references.
         let pin = repository.pin();
+        let repository = repository.held();
         let answer = match protocol {
             Protocol::V2 => answer_v2(&repository, &pin, &request, &output).await,
             Protocol::V0 | Protocol::V1 => answer_v0(&repository, &pin, &request, &output).await,
@@ -119,7 +120,7 @@ fn check_wants(repository: &Repository, pin: &Pin, request: &FetchRequest) -> Re
     let named = request.wants.iter().chain(&request.haves).chain(&request.shallow);
     named.filter(|id| repository.contains(id)).for_each(|id| pin.add(*id));
     match request.wants.iter().find(|id| !repository.contains(id)) {
-        Some(id) => Err(Error::Malformed(format!("not our ref {id}"))),
+        Some(id) => Err(Error::Malformed(format!("not our ref {id}{}", repository.why_missing()))),
         None => Ok(()),
     }
 }
@@ -159,7 +160,7 @@ async fn fetch_v2(
         write_delimiter(&mut out);
     }
     let boundary = Boundary::compute(repository, &request, &pace).await?;
-    if request.deepen.is_some() || !request.shallow.is_empty() {
+    if request.deepen.is_some() || !request.shallow.is_empty() || !boundary.shallow.is_empty() {
         write_text(&mut out, "shallow-info");
         write_boundary(&mut out, &boundary);
         write_delimiter(&mut out);

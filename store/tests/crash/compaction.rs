@@ -108,7 +108,8 @@ fn a_crash_at_any_write_or_flush_of_a_compaction_leaves_the_old_state_or_the_new
 /// What other workloads do, and in between compactions with something to compact.
 fn operation(random: &mut Random, heavy: bool) -> Operation {
     let repository = random.below(3);
-    match random.below(10) {
+    match random.below(11) {
+        10 => Operation::Retain(repository, random.below(8) as i64),
         0 => Operation::Strand(repository, random.below(5)),
         1 => Operation::Put(repository, 100_000 + random.below(300_000)),
         2 => {

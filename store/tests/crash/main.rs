@@ -17,6 +17,8 @@ mod compaction_session;
 mod exhaustive;
 mod random;
 mod random_workloads;
+mod retained;
+mod retention;
 mod rot;
 mod rotten;
 mod sabotage;

@@ -35,7 +35,7 @@ pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
         1..9 => random.below(40_000),
         _ => random.below(700),
     };
-    match random.below(57) {
+    match random.below(58) {
         0..3 => Operation::Create(repository),
         3 => Operation::Remove(repository),
         4..16 => Operation::Put(repository, size(random)),
@@ -63,6 +63,7 @@ pub(crate) fn operation(random: &mut Random, heavy: bool) -> Operation {
         49 => Operation::ReadFault(repository, random.below(4) as u64),
         50 => Operation::Push(repository, if random.once_in(10) { 540_000 } else { random.below(3000) }),
         51 => Operation::Clone(repository),
+        57 => Operation::Retain(repository, random.below(8) as i64),
         _ => Operation::Delete(repository),
     }
 }
