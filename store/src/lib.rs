@@ -24,6 +24,7 @@ mod objects;
 mod pack;
 mod pins;
 mod push_policy;
+mod pushed_chain;
 mod repair;
 mod replay;
 mod repository;

@@ -15,6 +15,7 @@ use crate::{
         pack::AdoptedPack,
     },
     pack::{Pace, PackStorage, ReceivedPack, records_of},
+    pushed_chain::Depths,
     tree_chain::{self, Lineage, Link},
 };
 use bytes::Bytes;
@@ -198,10 +199,15 @@ impl Transaction {
             self.packs.push(NewPack { adopted, content });
             return Ok(());
         }
+        let mut depths = Depths::default();
         for position in adopted.positions()? {
             let position = position?;
             let id = adopted.id(position)?;
             if self.has(&id)? {
+                continue;
+            }
+            if depths.is_too_deep(id, &adopted, self)? {
+                self.insert_whole(&id, &adopted)?;
                 continue;
             }
             let kind = adopted.kind(position)?;
@@ -217,6 +223,18 @@ impl Transaction {
             self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
         }
         Ok(())
+    }
+
+    /// Adds an object of a pack as a whole one.
+    fn insert_whole(&mut self, id: &ObjectId, pack: &Rc<AdoptedPack>) -> Result<(), Error> {
+        let fetch = |id: &oid| match pack.find(id)? {
+            Some(position) => Ok(Fetched::Pack(pack.clone(), position)),
+            None => self.repository.fetch(id),
+        };
+        let object = fetch::decode(id, &fetch, self.repository.core().options.max_object_size)?;
+        let entry = entry::encode_whole(object.kind, &object.data).into();
+        let attributes = Attributes::new(object.kind, None);
+        self.add(*id, NewObject { attributes, entry, content: None })
     }
 
     /// An object that the caller has not made, and that a reference is to name.

@@ -13,7 +13,7 @@ mod receive;
 mod rewrite;
 mod scan;
 #[cfg(test)]
-mod test_pack;
+pub(crate) mod test_pack;
 mod writer;
 
 pub use pace::Pace;
