@@ -6,6 +6,7 @@
 //!
 //! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
 
+mod blob_chain;
 mod check;
 mod checkpointing;
 mod commit;

@@ -49,6 +49,16 @@ fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
             ]),
         ),
         (
+            "deltas whose bases are packed, and go",
+            4000,
+            workload(vec![
+                vec![Put(0, 400); 6],
+                two_puts().into(),
+                vec![Compact(vec![Put(0, 400), Put(0, 400)]), Put(0, 400), Strand(0, 4)],
+                vec![Put(0, 400), Compact(vec![Put(0, 400)]), Put(0, 400), Close],
+            ]),
+        ),
+        (
             "while others write",
             4000,
             workload(vec![

@@ -19,6 +19,11 @@ const SINGLES: usize = 12;
 fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
     vec![
         ("puts", 1 << 20, vec![Create(0), Put(0, 50), Put(0, 900), Tags(0), Put(0, 50)]),
+        (
+            "deltas",
+            1500,
+            vec![Create(0), Put(0, 400), Put(0, 400), Put(0, 400), Tags(0), Put(0, 400), Put(0, 400)],
+        ),
         ("checkpoints", 1500, vec![Create(0), Put(0, 50), Put(0, 50), Put(0, 900), Put(0, 50), Put(0, 50)]),
         ("close", 1 << 20, vec![Create(0), Put(0, 50), Close, Put(0, 50), Close, Put(0, 50), Close, Close]),
         (

@@ -17,6 +17,8 @@ use kalends_store::{
 use std::rc::Rc;
 
 pub(crate) const MAIN: &str = "refs/heads/main";
+/// Sizes of files that become deltas.
+const LIKE_EVENTS: std::ops::RangeInclusive<usize> = 128..=4096;
 
 /// One thing to do. Repositories are named by numbers.
 #[derive(Clone, Debug)]
@@ -226,11 +228,24 @@ impl Session {
         self.submit(number, transaction, vec![(MAIN.into(), Some(commit))]).map(Some)
     }
 
+    /// A file of so many bytes; half of those of an event's size are like one another.
+    fn file(&mut self, size: usize) -> Vec<u8> {
+        let mut content = self.random.bytes(size);
+        if LIKE_EVENTS.contains(&size) && self.random.once_in(2) {
+            let own = content.split_off(size - 32);
+            let at = self.random.below(size - 32);
+            content = Random(7).bytes(size);
+            content[at..at + 32].copy_from_slice(&own);
+        }
+        content
+    }
+
     /// Adds blob, tree and commit on top of main.
     fn commit(&mut self, transaction: &mut Transaction, size: usize) -> Result<ObjectId, Error> {
         let parent = transaction.repository().latest_reference(MAIN);
         let base = parent.map(|parent| transaction.tree_of_commit(&parent)).transpose()?;
-        let blob = transaction.insert(Kind::Blob, self.random.bytes(size))?;
+        let content = self.file(size);
+        let blob = transaction.insert(Kind::Blob, content)?;
         let file = format!("{}.ics", self.random.below(12));
         let edit = TreeEdit { name: file.into(), entry: Some((EntryKind::Blob, blob)) };
         let tree = transaction.edit_tree(base.as_ref(), &[edit])?;
