@@ -1,6 +1,9 @@
 //! Indexes of packs in place of damaged ones.
 
-use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
+use super::{
+    log_scan::read_what_can_be,
+    pack_scan::{ScanLimits, scan_pack},
+};
 use crate::{
     disk::Disk,
     format::{
@@ -35,10 +38,10 @@ fn encode(records: &mut [Record], checksum: &ObjectId, tips: &[ObjectId]) -> Opt
 
 /// The very index that is damaged, made from the pack and from what is whole of the index; `None` when that
 /// cannot be proven.
-pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limit: u64) -> Option<Bytes> {
-    let length = usize::try_from(place.pack_length).ok()?;
-    let pack = disk.read(place.extent.offset(), length).ok()?;
-    let mut scanned = scan_pack(&pack, limit).ok().filter(|scanned| scanned.length == length)?;
+pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limits: ScanLimits) -> Option<Bytes> {
+    let start = place.extent.offset();
+    let scanned = scan_pack(disk, start, start.checked_add(place.pack_length)?, limits).ok();
+    let mut scanned = scanned.filter(|scanned| scanned.length == place.pack_length)?;
     let old = OldIndex::read(disk, place)?;
     // The pack does not tell what the index knows of chains of deltas.
     let known: HashMap<ObjectId, Record> = old.records().map(|record| (record.id(), record)).collect();

@@ -2,11 +2,11 @@
 
 use crate::{
     large_pushes::{MAIN, commit, device, history, push_history},
-    repositories::{AllowAll, drive, push, push_body, ready, whole},
+    repositories::{drive, push, push_body, ready, whole},
 };
 use gix_hash::ObjectId;
 use kalends_store::{
-    FormatOptions, Objects, ReferenceUpdate, Repository, Store,
+    FormatOptions, NoRules, Objects, ReferenceUpdate, Repository, Store,
     wire::{Protocol, ReceiveOptions, upload_pack},
 };
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 fn pushed() -> Repository {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
-    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("ok refs/heads/main"), "{report}");
     repository
 }
@@ -147,7 +147,7 @@ fn clones_go_on_beside_writes_and_after_their_repository_is_gone() {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let (repository, other) =
         (store.create_repository("test").unwrap(), store.create_repository("other").unwrap());
-    push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     let (tip, sent) = history();
     let line = format!("want {tip} ofs-delta\n");
     let request = format!("{:04x}{line}00000009done\n", line.len() + 4);
