@@ -1,5 +1,5 @@
-//! Five requests over a calendar of 10,000 events, a twentieth of them recurring, in memory: what
-//! `interop-tests/tests/instructions.rs` counts the instructions of.
+//! Five requests, and what is done ahead of one of them, over a calendar of 10,000 events, a twentieth of them
+//! recurring, in memory: what `interop-tests/tests/instructions.rs` counts the instructions of.
 //!
 //! `measured_requests prepare FILE` makes the device; `measured_requests run FILE` makes the requests, each
 //! kind in a function of its own whose name begins with `measured_`, and [`REPETITIONS`] times.
@@ -58,7 +58,7 @@ fn run(file: &Path) {
     let device = Rc::new(MemoryDevice::new(DEVICE));
     device.write(0, &fs::read(file).unwrap()).unwrap();
     let store = Store::open(device).unwrap();
-    let client = Client { service: service(&store) };
+    let client = Client { service: service(&store), store };
     // Caches are warm, the password is known, the index is made: what is counted is a request among many.
     let token = client.token();
     client.get(name(0));
@@ -66,20 +66,29 @@ fn run(file: &Path) {
     client.listing();
     client.month();
     client.changes_since(&token);
-    measured_put(&client);
+    client.work_ahead();
+    for number in 0..REPETITIONS {
+        measured_put(&client, number);
+        measured_ahead(&client);
+    }
     measured_get(&client);
     measured_propfind(&client);
     measured_month(&client);
     let token = client.token();
-    client.put(2 * EVENTS);
+    // Its name is none of those before.
+    client.put(2 * EVENTS + 11);
     measured_sync(&client, &token);
 }
 
 #[inline(never)]
-fn measured_put(client: &Client) {
-    for number in 0..REPETITIONS {
-        client.put(EVENTS + 1 + number);
-    }
+fn measured_put(client: &Client, number: usize) {
+    client.put(EVENTS + 1 + number);
+}
+
+/// What the server does after a PUT when nobody asks for anything.
+#[inline(never)]
+fn measured_ahead(client: &Client) {
+    client.work_ahead();
 }
 
 #[inline(never)]
@@ -112,6 +121,7 @@ fn measured_sync(client: &Client, token: &str) {
 
 struct Client {
     service: Service,
+    store: Store,
 }
 
 impl Client {
@@ -135,10 +145,16 @@ impl Client {
         self.send("GET", &format!("{CALENDAR}{name}"), "0", String::new(), 200);
     }
 
-    /// A new event.
+    /// A new event, somewhere among the others.
     fn put(&self, number: usize) {
-        let uri = format!("{CALENDAR}{}", name(number));
+        let uri = format!("{CALENDAR}{:05}-new.ics", number * 7919 % EVENTS);
         self.send("PUT", &uri, "0", event(number, "Talk"), 201);
+    }
+
+    fn work_ahead(&self) {
+        while self.store.has_work_ahead() {
+            self.store.work_ahead();
+        }
     }
 
     fn listing(&self) {

@@ -10,7 +10,8 @@ use crate::{
         record::{Attributes, Record},
     },
     log::is_large,
-    objects::pack::AdoptedPack,
+    objects::{entry::base_by_id, pack::AdoptedPack},
+    tree_chain::Link,
 };
 use bytes::Bytes;
 use gix_hash::ObjectId;
@@ -98,6 +99,7 @@ impl Core {
         state.check_writable()?;
         let submission = Submission { objects, packs, updates: Vec::new(), strands: Vec::new() };
         let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
+        self.links.borrow_mut().clear();
         for object in &submission.objects {
             repository.borrow_mut().index.remove(&object.id);
         }
@@ -165,6 +167,12 @@ impl Core {
                 state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64
             };
             target.index.insert(Record::new(&id, offset, length, attributes));
+            if attributes.step().is_some()
+                && let Ok(base) = base_by_id(&entry)
+            {
+                let link = Link { attributes: Some(attributes), base };
+                self.links.borrow_mut().insert((target.number, id), link);
+            }
             if let Some(journal) = &mut target.journal {
                 journal.objects.push(id);
             }

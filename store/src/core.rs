@@ -11,6 +11,7 @@ use crate::{
         superblock::CheckpointPlace,
     },
     group_commit::{Flight, Wakers},
+    hashing_ahead::HashingAhead,
     log::Log,
     objects::{
         cache::Cache,
@@ -20,6 +21,7 @@ use crate::{
     },
     pins::Pins,
     space::Space,
+    tree_chain::Link,
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
@@ -90,6 +92,9 @@ pub(crate) struct Core {
     pub(crate) state: RefCell<State>,
     pub(crate) objects: RefCell<Cache<(u32, ObjectId), Object>>,
     pub(crate) trees: RefCell<Cache<(u32, ObjectId), Rc<Tree>>>,
+    /// How trees are stored, for the chains that the next ones go on.
+    pub(crate) links: RefCell<Cache<(u32, ObjectId), Link>>,
+    pub(crate) hashing_ahead: HashingAhead,
     pub(crate) wakers: Arc<Wakers>,
 }
 

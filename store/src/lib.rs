@@ -16,6 +16,7 @@ mod error;
 mod extent_writer;
 mod format;
 mod group_commit;
+mod hashing_ahead;
 mod log;
 mod mount;
 mod object;

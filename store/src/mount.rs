@@ -20,6 +20,7 @@ use crate::{
     objects::{cache::Cache, index::ObjectIndex, pack::AdoptedPack},
     replay::{Frame, LogEnd, LogReader, segments},
     space::Space,
+    tree_chain,
 };
 use gix_hash::ObjectId;
 use kalends_block_backend::BlockDevice;
@@ -285,6 +286,8 @@ pub(crate) fn finish(
         capacity: capacity.into(),
         objects: RefCell::new(Cache::new(options.object_cache)),
         trees: RefCell::new(Cache::new(options.tree_cache)),
+        links: RefCell::new(Cache::new(tree_chain::LINKS)),
+        hashing_ahead: Default::default(),
         options,
         state: RefCell::new(state),
         wakers: Default::default(),

@@ -3,13 +3,13 @@
 use crate::{
     EncodedEntry, Error, Object, ObjectHeader, Objects, Pin, Transaction, Tree,
     core::{Core, RepositoryState},
-    format::record::Attributes,
     objects::{
         delta,
         entry::{EntryContent, EntryHeader, MAX_ENTRY_HEADER},
         fetch::Fetched,
         zlib,
     },
+    tree_chain::Link,
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
@@ -165,19 +165,33 @@ impl Repository {
         Ok(EncodedEntry { kind, delta_base, inflated_size: header.inflated_size, zlib })
     }
 
-    /// How an object is stored: its attributes if it is in the log, and the base of its delta.
-    pub(crate) fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
+    /// How a tree is stored, from memory if it was stored or asked for not long ago.
+    pub(crate) fn link(&self, id: &oid) -> Result<Link, Error> {
+        let key = (self.state.borrow().number, id.to_owned());
+        if let Some(link) = self.core.links.borrow_mut().get(&key) {
+            return Ok(link);
+        }
+        let link = self.read_link(id)?;
+        self.core.links.borrow_mut().insert(key, link);
+        Ok(link)
+    }
+
+    fn read_link(&self, id: &oid) -> Result<Link, Error> {
         let state = self.state.borrow();
         if let Some(record) = state.index.get(id) {
             let length = record.length().min(MAX_ENTRY_HEADER as u32);
             let header = EntryHeader::parse(&self.core.read_data(record.offset(), length)?)?;
-            return match header.content {
-                EntryContent::Whole(_) => Ok((Some(record.attributes()), None)),
-                EntryContent::ReferenceDelta(base) => Ok((Some(record.attributes()), Some(base))),
+            let base = match header.content {
+                EntryContent::Whole(_) => None,
+                EntryContent::ReferenceDelta(base) => Some(base),
                 EntryContent::OffsetDelta(_) => {
-                    Err(Error::Damaged { id: id.to_owned(), reason: "an offset outside a pack".into() })
+                    return Err(Error::Damaged {
+                        id: id.to_owned(),
+                        reason: "an offset outside a pack".into(),
+                    });
                 }
             };
+            return Ok(Link { attributes: Some(record.attributes()), base });
         }
         for pack in &state.packs {
             if let Some(position) = pack.find(id)? {
@@ -186,7 +200,7 @@ impl Repository {
                     EntryContent::ReferenceDelta(base) => Some(base),
                     EntryContent::OffsetDelta(distance) => Some(pack.id(pack.base(position, distance)?)?),
                 };
-                return Ok((None, base));
+                return Ok(Link { attributes: None, base });
             }
         }
         Err(Error::NoObject(id.to_owned()))

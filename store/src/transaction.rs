@@ -15,7 +15,7 @@ use crate::{
         pack::AdoptedPack,
     },
     pack::{Pace, PackStorage, ReceivedPack, records_of},
-    tree_chain::{self, Lineage},
+    tree_chain::{self, Lineage, Link},
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
@@ -291,6 +291,7 @@ impl Transaction {
         }
         for (id, tree) in self.trees.take() {
             self.repository.cache_tree(id, &tree);
+            core.hashing_ahead.note(&tree);
         }
         Ok(Commit { core: core.clone(), number, polled: false, done: false })
     }
@@ -351,13 +352,9 @@ fn may_strand(update: &ReferenceUpdate, contents: &[(ObjectId, Kind, Bytes)]) ->
 }
 
 impl Lineage for Transaction {
-    fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error> {
-        let Some(object) = self.objects.get(id) else { return self.repository.lineage(id) };
-        let base = match EntryHeader::parse(&object.entry)?.content {
-            EntryContent::ReferenceDelta(base) => Some(base),
-            _ => None,
-        };
-        Ok((Some(object.attributes), base))
+    fn link(&self, id: &oid) -> Result<Link, Error> {
+        let Some(object) = self.objects.get(id) else { return self.repository.link(id) };
+        Ok(Link { attributes: Some(object.attributes), base: entry::base_by_id(&object.entry)? })
     }
 
     fn tree_on_chain(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {

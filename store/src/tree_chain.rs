@@ -7,9 +7,12 @@
 //! is few on average, and a whole tree is written once in [`LAST_STEP`] steps. Step 0 is a whole tree, or
 //! whatever came by a push.
 
-use crate::{Error, Tree, format::record::Attributes};
+use crate::{Error, Tree, format::record::Attributes, objects::cache::Cached};
 use gix_hash::{ObjectId, oid};
 use std::rc::Rc;
+
+/// Bytes of memory for links of chains: more than a thousand, and a chain has 28.
+pub(crate) const LINKS: usize = 256 << 10;
 
 /// See above; `docs/store-format.md` has the measurement behind it.
 pub(crate) const RADIX: u16 = 8;
@@ -26,10 +29,31 @@ pub(crate) struct Plan {
     pub(crate) step: u16,
 }
 
+/// How a tree is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Link {
+    /// Its attributes, if it is in the log.
+    pub(crate) attributes: Option<Attributes>,
+    /// The base of its delta.
+    pub(crate) base: Option<ObjectId>,
+}
+
+impl Link {
+    fn step(&self) -> Option<u16> {
+        self.attributes.and_then(Attributes::step)
+    }
+}
+
+impl Cached for Link {
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
 /// What the plan is made from.
 pub(crate) trait Lineage {
-    /// Attributes of an object stored by itself, and the base of its delta.
-    fn lineage(&self, id: &oid) -> Result<(Option<Attributes>, Option<ObjectId>), Error>;
+    /// How a tree is stored.
+    fn link(&self, id: &oid) -> Result<Link, Error>;
 
     /// A tree.
     fn tree_on_chain(&self, id: &ObjectId) -> Result<Rc<Tree>, Error>;
@@ -51,12 +75,12 @@ pub(crate) fn plan(edited: ObjectId, source: &dyn Lineage) -> Result<Plan, Error
     let mut base = ancestor;
     // The chain of the predecessor passes through the target: its steps clear digits from the right.
     for _ in 0..usize::from(RADIX) * 6 {
-        let (attributes, below) = source.lineage(&base)?;
-        let step = attributes.and_then(Attributes::step);
-        if step == Some(target) || (target == 0 && (step.is_none() || below.is_none())) {
+        let link = source.link(&base)?;
+        let step = link.step();
+        if step == Some(target) || (target == 0 && (step.is_none() || link.base.is_none())) {
             return Ok(Plan { base: Some((base, source.tree_on_chain(&base)?)), step: next });
         }
-        let Some(below) = below else { break };
+        let Some(below) = link.base else { break };
         base = below;
     }
     Ok(WHOLE)
@@ -67,11 +91,11 @@ pub(crate) fn plan(edited: ObjectId, source: &dyn Lineage) -> Result<Plan, Error
 fn predecessor(edited: ObjectId, source: &dyn Lineage) -> Result<Option<(ObjectId, u16)>, Error> {
     let mut id = edited;
     for _ in 0..=MAX_FOREIGN_CHAIN {
-        let (attributes, below) = source.lineage(&id)?;
-        if let Some(step) = attributes.and_then(Attributes::step) {
+        let link = source.link(&id)?;
+        if let Some(step) = link.step() {
             return Ok(Some((id, step)));
         }
-        match below {
+        match link.base {
             Some(below) => id = below,
             // A chain of pushed trees only: build on the one at hand.
             None => return Ok(Some((edited, 0))),

@@ -74,3 +74,20 @@ fn a_device_that_fails_is_a_500_and_what_was_there_can_be_read() {
     server.send("MKCOL", "/dav/calendars/ada/new/", &[], "").expect(500);
     assert_eq!(server.get(LUNCH).expect(200).text(), event("1", "Lunch"));
 }
+
+#[test]
+fn a_change_in_a_calendar_in_use_reads_nothing_from_the_device() {
+    let (device, server) = server();
+    let path = |number: usize| format!("/dav/calendars/ada/calendar/{number}.ics");
+    let put = |number: usize, summary: &str, status: u16| {
+        server.put(&path(number), event(&number.to_string(), summary)).expect(status);
+    };
+    (0..20).for_each(|number| put(number, "Talk", 201));
+    let reads = device.statistics().reads;
+    (20..140).for_each(|number| put(number, "Talk", 201));
+    (0..60).for_each(|number| put(number, "Another talk", 204));
+    for number in 0..20 {
+        server.send("DELETE", &path(number), &[], String::new()).expect(204);
+    }
+    assert_eq!(device.statistics().reads, reads);
+}

@@ -82,6 +82,8 @@ impl Core {
             state.log.append(&operation, &mut spare);
         }
         target.index.remove_ranges(&rewrite.ranges);
+        // What is copied is stored in another way, and what is left out not at all.
+        self.links.borrow_mut().clear();
         for EncodedObject { id, attributes, entry } in rewrite.objects {
             let operation = Operation::Object { id, attributes, entry: &entry };
             let offset = state.log.append(&operation.encode(), &mut spare) + OBJECT_HEADER as u64;

@@ -87,6 +87,16 @@ impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        while let Some((_, oldest)) = self.ends
+            && let Some((key, _)) = &self.slots[oldest].entry
+        {
+            let key = *key;
+            self.remove(&key);
+        }
+    }
+
     fn remove(&mut self, key: &K) {
         let Some(slot) = self.by_key.remove(key) else { return };
         self.unlink(slot);

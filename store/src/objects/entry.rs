@@ -68,6 +68,14 @@ impl EntryHeader {
     }
 }
 
+/// The base of an entry's delta, if that is given by id.
+pub(crate) fn base_by_id(entry: &[u8]) -> Result<Option<ObjectId>, Error> {
+    Ok(match EntryHeader::parse(entry)?.content {
+        EntryContent::ReferenceDelta(base) => Some(base),
+        EntryContent::Whole(_) | EntryContent::OffsetDelta(_) => None,
+    })
+}
+
 /// The entry of a whole object.
 pub(crate) fn encode_whole(kind: Kind, content: &[u8]) -> Vec<u8> {
     let header = match kind {

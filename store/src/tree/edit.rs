@@ -51,6 +51,7 @@ impl Tree {
             open: OpenChunk::default(),
             shared: None,
         };
+        let step = self.entry_length(&splices);
         let mut added = 0;
         for splice in splices {
             builder.copy_until(splice.position);
@@ -67,7 +68,20 @@ impl Tree {
             }
         }
         builder.copy_until(self.len());
-        Ok(Some(builder.finish()))
+        Ok(Some(builder.finish(step)))
+    }
+
+    /// Bytes of the entry that is edited, if it is one.
+    fn entry_length(&self, splices: &[Splice<'_>]) -> Option<usize> {
+        let [splice] = splices else { return None };
+        let (mode, name) = match splice.inserts {
+            Some((name, kind, _)) => (kind.as_octal_str().len(), name.len()),
+            None => {
+                let entry = self.get(splice.position)?;
+                (entry.mode.kind().as_octal_str().len(), entry.name.len())
+            }
+        };
+        Some(mode + 1 + name + 1 + 20)
     }
 
     /// Where the edits change the tree, in its order.
@@ -166,14 +180,13 @@ impl Builder<'_> {
         }
     }
 
-    fn finish(mut self) -> Tree {
+    /// The tree; `step` is the length of the entry that was edited, if it was one.
+    fn finish(mut self, step: Option<usize>) -> Tree {
         self.tree.close(&mut self.open);
         // The base is seldom edited again; what is made from it would be hashed from the start.
         let states = self.base.mid_states.take();
-        if self.tree.byte_len() == self.base.byte_len() {
-            let shared = self.shared.unwrap_or(self.tree.chunks.len());
-            self.tree.mid_states = states.before(shared).into();
-        }
+        let shared = self.shared.unwrap_or(self.tree.chunks.len());
+        self.tree.mid_states = states.of_edited(shared, self.tree.byte_len(), step).into();
         self.tree
     }
 }
@@ -243,16 +256,24 @@ mod tests {
         }
     }
 
-    /// A tree of several chunks, and edits of it, one after the other; many keep its length.
-    fn history() -> impl Strategy<Value = (Entries, Vec<Vec<TreeEdit>>)> {
+    /// Edits of a tree, and how many bytes are hashed ahead of them, step by step.
+    type Edits = (Vec<TreeEdit>, Vec<usize>);
+
+    /// A tree of several chunks, and edits of it, one after the other; many keep its length, or change it by
+    /// one entry.
+    fn history() -> impl Strategy<Value = (Entries, Vec<Edits>)> {
         let name = (0_u32..1200).prop_map(|number| format!("{:04}.ics", number * 7919 % 1200).into_bytes());
         let blob = (0_u8..4).prop_map(|byte| (EntryKind::Blob, id(byte)));
-        let base = collection::btree_map(name.clone(), blob.clone(), 0..900);
-        let edit = collection::btree_map(name, proptest::option::weighted(0.7, blob), 1..40);
+        let base = collection::btree_map(name.clone(), blob.clone(), 0..1100);
+        let count = prop_oneof![Just(1..2), Just(1..40)];
+        let edit = count.prop_flat_map(move |count| {
+            collection::btree_map(name.clone(), proptest::option::weighted(0.7, blob.clone()), count)
+        });
         let edits = edit.prop_map(|edit| {
             edit.into_iter().map(|(name, entry)| TreeEdit { name, entry }).collect::<Vec<_>>()
         });
-        (base, collection::vec(edits, 1..12))
+        let ahead = collection::vec(0_usize..40_000, 0..4);
+        (base, collection::vec((edits, ahead), 1..24))
     }
 
     proptest! {
@@ -262,8 +283,12 @@ mod tests {
         fn a_history_of_edits_gives_what_decoding_gives((base, history) in history()) {
             let mut tree = Tree::decode(encode(&base).into()).unwrap();
             let mut expected = base;
-            for edits in history {
+            for (edits, ahead) in history {
                 let old = tree;
+                // Hashed ahead in part, wholly or not at all.
+                for budget in ahead {
+                    old.hash_ahead(budget);
+                }
                 for edit in &edits {
                     match edit.entry {
                         Some(entry) => expected.insert(edit.name.clone(), entry),
@@ -312,10 +337,39 @@ mod tests {
         let edited = tree.edit(&[edit(9_000, 2)]).unwrap().unwrap();
         let shared = |at: &usize| std::rc::Rc::ptr_eq(&tree.chunks[*at].chunk, &edited.chunks[*at].chunk);
         assert_eq!((0..tree.chunks.len()).filter(|at| !shared(at)).count(), 1);
-        let states = edited.mid_states.borrow().clone();
         let changed = (0..tree.chunks.len()).find(|at| !shared(at)).unwrap();
-        assert_eq!(states.len(), changed + 1);
+        assert_eq!(edited.mid_states.borrow().known(edited.byte_len()), changed + 1);
         assert_eq!(edited.id().unwrap(), Tree::decode(edited.to_bytes()).unwrap().id().unwrap());
+    }
+
+    #[test]
+    fn what_was_hashed_ahead_serves_new_events_and_deletions() {
+        let edit = |number: u32, byte: Option<u8>| TreeEdit {
+            name: format!("{number:05}.ics").into(),
+            entry: byte.map(|byte| (EntryKind::Blob, id(byte))),
+        };
+        let edits: Vec<_> = (0..10_000).map(|number| edit(2 * number, Some(1))).collect();
+        let mut tree = Tree::default().edit(&edits).unwrap().unwrap();
+        tree.id().unwrap();
+        assert!(!tree.hash_ahead(usize::MAX), "nothing tells yet how the directory is going to change");
+        // A change, a new event, a deletion, a new event where the first one was, another one.
+        let edits = [(4_000, Some(2)), (15_001, Some(1)), (18_000, None), (15_003, Some(1)), (7, Some(1))];
+        for (round, (number, entry)) in edits.into_iter().enumerate() {
+            let edited = tree.edit(&[edit(number, entry)]).unwrap().unwrap();
+            let shared = tree.chunks.iter().zip(&edited.chunks);
+            let shared = shared.take_while(|(old, new)| std::rc::Rc::ptr_eq(&old.chunk, &new.chunk)).count();
+            let known = edited.mid_states.borrow().known(edited.byte_len());
+            assert_eq!(known, shared + 1, "{round}");
+            assert_eq!(edited.id().unwrap(), Tree::decode(edited.to_bytes()).unwrap().id().unwrap());
+            let mut steps = 0;
+            while edited.hash_ahead(64 << 10) {
+                steps += 1;
+            }
+            // No more is hashed than both lengths have, and no more is kept.
+            assert!((1..=2 * edited.byte_len() / (64 << 10) + 2).contains(&steps), "{steps}");
+            assert_eq!(edited.mid_states.borrow().lengths(), 3);
+            tree = edited;
+        }
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Tree {
     }
 
     /// Bytes of memory that the tree takes beside its chunks. States of the hash are not counted: only the
-    /// newest version of a directory has them, and they are a fortieth of it.
+    /// newest version of a directory has them, and they are about a fifteenth of it.
     fn own_memory(&self) -> usize {
         size_of::<Self>() + self.chunks.len() * size_of::<Slot>()
     }

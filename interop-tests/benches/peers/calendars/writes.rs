@@ -19,6 +19,8 @@ impl Session<'_> {
     pub(super) fn writes(&mut self, results: &mut Results) {
         if self.kind == Kind::Kalends {
             results.add(Task::Append, self.size, DEVICE, Ok(Outcome::Times(device::append_and_sync())));
+            let times = device::hash_tree(self.size);
+            results.add(Task::HashOfTree, self.size, DEVICE, Ok(Outcome::Times(times)));
         }
         self.add(results, Task::Put, |session| session.puts().map(Outcome::Times));
         self.add(results, Task::SyncOne, |session| session.syncs().map(Outcome::Times));

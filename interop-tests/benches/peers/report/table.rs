@@ -43,6 +43,23 @@ fn write_goals(text: &mut String, results: &Results) {
             goal.limit_text()
         );
     }
+    write_limit_of_put(text, results);
+}
+
+/// What stands in the way of a PUT into a large calendar, beside the device.
+fn write_limit_of_put(text: &mut String, results: &Results) {
+    let size = 10_000;
+    let own = |task| results.value(task, size, DEVICE);
+    let (Some(append), Some(hash)) = (own(Task::Append), own(Task::HashOfTree)) else { return };
+    let _ = writeln!(
+        text,
+        "\nA new event among {} makes a new tree of their calendar, whose id is the SHA-1 of all of it: {} here. What \
+         comes before the event can be hashed beforehand, on average half of it; the other half, and then appending \
+         and flushing, take at least {}.",
+        grouped(size.into()),
+        seconds(hash),
+        seconds(append + hash / 2.0)
+    );
 }
 
 fn write_tasks(text: &mut String, results: &Results, servers: &[&str], size: &str, fits: fn(Task) -> bool) {

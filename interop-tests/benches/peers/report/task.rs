@@ -28,6 +28,8 @@ pub(crate) enum Task {
     Push,
     /// Of the device itself.
     Append,
+    /// Of the processor itself.
+    HashOfTree,
 }
 
 /// What a result is counted in. More is better of what is done in a second, less of the others.
@@ -93,6 +95,7 @@ impl Task {
             Self::Fetch => "git fetch of 10 new commits",
             Self::Push => "git push of 10,000 events",
             Self::Append => "append of 4 KiB and fdatasync",
+            Self::HashOfTree => "SHA-1 of the tree of a calendar",
         }
     }
 
@@ -123,6 +126,7 @@ impl Task {
             Self::Fetch => "fetch",
             Self::Push => "push",
             Self::Append => "device-append",
+            Self::HashOfTree => "tree-hash",
         }
     }
 
