@@ -115,7 +115,8 @@ impl Change {
     ) -> Result<Result<Option<Commit>, Refusal>, Error> {
         let Some(new) = self.make_commit(author, message)? else { return Ok(Ok(None)) };
         let name = "refs/heads/main".into();
-        let update = PushedUpdate { name, old: self.parent, new: Some(new), fast_forward: true };
+        let update =
+            PushedUpdate { name, old: self.parent, new: Some(new), fast_forward: true, shallow: false };
         match policy.check(&self.transaction, &update, &Pace::default()).await? {
             Ok(()) => self.transaction.submit().map(|commit| Ok(Some(commit))),
             Err(refusal) => Ok(Err(refusal)),

@@ -15,6 +15,7 @@ mod index;
 mod push_policy;
 pub mod realm;
 mod request_body;
+mod retention;
 mod service;
 mod snapshot;
 mod stored_object;
@@ -22,4 +23,5 @@ mod web;
 
 pub use body::{BodyError, RequestBody, ResponseBody, empty, full};
 pub use change::{Author, Change};
+pub use retention::retain;
 pub use service::{Service, ServiceOptions};

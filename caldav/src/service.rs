@@ -5,7 +5,7 @@ use crate::{
     collection_cache::CollectionCache,
     dav, full, git_http,
     index::Index,
-    realm::{AuthenticationError, Realm},
+    realm::{AuthenticationError, Realm, ServerSettings},
     web,
 };
 use http::{Request, Response, StatusCode, header};
@@ -47,6 +47,11 @@ impl Service {
             collections: Rc::default(),
             index: Rc::new(index),
         }
+    }
+
+    /// The settings that administrators have pushed.
+    pub fn settings(&self) -> ServerSettings {
+        self.realm.server()
     }
 
     /// Answers one request. The peer's `SocketAddr`, if known, is a request extension.

@@ -85,7 +85,9 @@ impl Core {
             let packs: Vec<_> = repository.packs.iter().filter_map(|pack| pack.place()).collect();
             let (number, name) = (repository.number, repository.name.clone());
             let moves = repository.stranding_moves;
-            writer.repository(number, &name, moves, &references, &packs, repository.index.sorted());
+            let shallow = repository.shallow.clone();
+            let records = repository.index.sorted();
+            writer.repository(number, &name, moves, &references, &shallow, &packs, records);
         }
         let bytes = writer.finish();
         let extent = Extent::count_for(bytes.len() as u64).and_then(|count| state.space.allocate(count, 0));

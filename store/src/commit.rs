@@ -11,6 +11,7 @@ use crate::{
     },
     log::is_large,
     objects::{entry::base_by_id, pack::AdoptedPack},
+    retention::ShallowList,
     tree_chain::Link,
 };
 use bytes::Bytes;
@@ -48,6 +49,18 @@ pub(crate) struct Submission {
     pub(crate) updates: Vec<ReferenceUpdate>,
     /// Of each update, whether it may leave objects unreachable.
     pub(crate) strands: Vec<bool>,
+    pub(crate) cut: Cut,
+}
+
+/// Where history is cut off.
+#[derive(Default)]
+pub(crate) struct Cut {
+    /// Commits that are put at the shallow boundary.
+    pub(crate) commits: BTreeSet<ObjectId>,
+    /// Their parents, as far as they are here.
+    pub(crate) parents: BTreeSet<ObjectId>,
+    /// The shallow list that the repository gets, if it gets another one.
+    list: Option<ShallowList>,
 }
 
 /// The space that a transaction takes.
@@ -76,7 +89,13 @@ impl Core {
             }
         }
         submission.objects = missing;
-        if submission.objects.is_empty() && submission.packs.is_empty() && submission.updates.is_empty() {
+        let list = repository.borrow().shallow.with(submission.cut.commits.iter().copied())?;
+        submission.cut.list = (list != repository.borrow().shallow).then_some(list);
+        if submission.objects.is_empty()
+            && submission.packs.is_empty()
+            && submission.updates.is_empty()
+            && submission.cut.list.is_none()
+        {
             return Ok(state.submitted);
         }
         let allocation = self.allocate_for(state, &submission)?;
@@ -97,7 +116,8 @@ impl Core {
         self.advance();
         let state = &mut *self.state.borrow_mut();
         state.check_writable()?;
-        let submission = Submission { objects, packs, updates: Vec::new(), strands: Vec::new() };
+        let (updates, strands) = (Vec::new(), Vec::new());
+        let submission = Submission { objects, packs, updates, strands, cut: Cut::default() };
         let allocation = self.allocate_with(state, &submission, Purpose::Deletion)?;
         self.links.borrow_mut().clear();
         for object in &submission.objects {
@@ -209,6 +229,16 @@ impl Core {
             target.stranding_moves += u64::from(strands);
             updates.push(SubmittedUpdate { name, new, strands });
         }
+        if let Some(list) = submission.cut.list {
+            let parents = submission.cut.parents;
+            let strands = !parents.is_empty();
+            let operation = Operation::Shallow { commits: list.bytes(), strands };
+            state.log.append(&operation.encode(), &mut spare);
+            target.stranding_moves += u64::from(strands);
+            target.shallow = list;
+            // Who has begun to read goes by the boundary before.
+            parents.into_iter().for_each(|parent| target.pins.borrow_mut().moved(parent));
+        }
         state.log.append(&Operation::Commit.encode(), &mut spare);
         state.queue.push_back(Submitted { number, repository: repository.clone(), updates });
         drop(target);
@@ -248,7 +278,8 @@ fn try_allocate(
     });
     let packs = submission.packs.iter().map(|_| 1 + 40);
     let references = submission.updates.iter().map(|update| 1 + 1 + 2 + update.name.len() + 40);
-    let sizes = [begin].into_iter().chain(objects).chain(packs).chain(references).chain([1]);
+    let cut = submission.cut.list.as_ref().map_or(0, |list| 1 + 1 + 4 + list.bytes().len());
+    let sizes = [begin].into_iter().chain(objects).chain(packs).chain(references).chain([cut, 1]);
     let segments = state.log.segments_needed(sizes);
     let large = submission.objects.iter().filter(|object| is_large(object.entry.len()));
     let large = large.map(|object| object.entry.len() as u64);

@@ -20,6 +20,7 @@ use crate::{
         pack::AdoptedPack,
     },
     pins::Pins,
+    retention::ShallowList,
     space::Space,
     tree_chain::Link,
 };
@@ -185,6 +186,8 @@ pub(crate) struct RepositoryState {
     pub(crate) moved: HashMap<String, (u64, Option<ObjectId>)>,
     pub(crate) index: ObjectIndex,
     pub(crate) packs: Vec<Rc<AdoptedPack>>,
+    /// The commits whose parents it does without, as of the last submitted transaction.
+    pub(crate) shallow: ShallowList,
     pub(crate) removed: bool,
     pub(crate) pins: Rc<RefCell<Pins>>,
     /// How often references were moved so that objects may have become unreachable, since these were
@@ -302,6 +305,12 @@ impl Core {
         Some(Object { kind: Kind::Tree, data: tree.to_bytes() })
     }
 
+    /// Forgets what is decoded: some of it is going to be gone, and must not be found any more.
+    pub(crate) fn forget_decoded(&self) {
+        *self.objects.borrow_mut() = Cache::new(self.options.object_cache);
+        *self.trees.borrow_mut() = Cache::new(self.options.tree_cache);
+    }
+
     /// Finds an object of a repository as it is stored.
     pub(crate) fn fetch_encoded(&self, state: Ref<'_, RepositoryState>, id: &oid) -> Result<Fetched, Error> {
         if let Some(record) = state.index.get(id) {
@@ -336,8 +345,13 @@ impl Core {
         }
     }
 
-    /// A tree, from the cache or from the device.
-    pub(crate) fn tree(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Rc<Tree>, Error> {
+    /// A tree, from the cache or from the device; then it shares with `near` what both have.
+    pub(crate) fn tree(
+        &self,
+        repository: &RefCell<RepositoryState>,
+        id: &oid,
+        near: Option<&Tree>,
+    ) -> Result<Rc<Tree>, Error> {
         let key = (repository.borrow().number, id.to_owned());
         if let Some(tree) = self.trees.borrow_mut().get(&key) {
             return Ok(tree);
@@ -346,7 +360,10 @@ impl Core {
         if object.kind != Kind::Tree {
             return Err(Error::UnexpectedKind(key.1));
         }
-        let tree = Rc::new(Tree::decode(object.data)?);
+        let tree = Rc::new(match near {
+            Some(near) => Tree::decode_near(&object.data, near)?,
+            None => Tree::decode(object.data)?,
+        });
         self.cache_tree(key, &tree);
         Ok(tree)
     }

@@ -28,6 +28,7 @@ mod remark;
 mod repair;
 mod replay;
 mod repository;
+mod retention;
 mod space;
 mod store;
 mod transaction;
@@ -50,6 +51,7 @@ pub use push_policy::{Deciding, NoRules, PushPolicy, PushedUpdate, Refusal, Verd
 pub use remark::Remark;
 pub use repair::{CloneSource, NoClones, Outcome, RepairStep, RepairSummary, repair_device};
 pub use repository::{Reference, Repository};
+pub use retention::Retained;
 pub use store::{FormatOptions, Store};
 pub use transaction::{Commit, ReferenceUpdate, Transaction, TreeEdit};
 pub use tree::{Tree, TreeChange, TreeEntry};

@@ -19,6 +19,7 @@ use crate::{
     log::Log,
     objects::{cache::Cache, index::ObjectIndex, pack::AdoptedPack},
     replay::{Frame, LogEnd, LogReader, segments},
+    retention::ShallowList,
     space::Space,
     tree_chain,
 };
@@ -370,6 +371,8 @@ pub(crate) enum Change {
     DropPack(u32, u32),
     DropRecords(u32, Vec<Range<u64>>),
     Collected(u32, u64),
+    /// Also whether objects may be unreachable by it.
+    Shallow(u32, ShallowList, bool),
 }
 
 impl<'a> Loader<'a> {
@@ -410,6 +413,7 @@ impl<'a> Loader<'a> {
                 name: image.name,
                 stranding_moves: image.stranding_moves,
                 references: image.references,
+                shallow: image.shallow,
                 index: ObjectIndex::from_sorted(image.records),
                 packs,
                 ..RepositoryState::default()
@@ -479,6 +483,9 @@ impl<'a> Loader<'a> {
                     Change::DropRecords(current, std::iter::once(start..end).collect())
                 }
                 Operation::Collected { moves } => Change::Collected(current?, moves),
+                Operation::Shallow { commits, strands } => {
+                    Change::Shallow(current?, ShallowList::decode(commits)?, strands)
+                }
                 Operation::Commit => {
                     for change in std::mem::take(&mut self.pending) {
                         self.apply(change)?;
@@ -516,7 +523,8 @@ impl<'a> Loader<'a> {
             | Change::Pack(number, _)
             | Change::DropPack(number, _)
             | Change::DropRecords(number, _)
-            | Change::Collected(number, _) => *number,
+            | Change::Collected(number, _)
+            | Change::Shallow(number, ..) => *number,
         };
         let pack = match &change {
             Change::Pack(_, place) => Some(self.pack(*place)?),
@@ -554,6 +562,10 @@ impl<'a> Loader<'a> {
             }
             Change::Collected(_, moves) => {
                 repository.stranding_moves = repository.stranding_moves.saturating_sub(moves);
+            }
+            Change::Shallow(_, list, strands) => {
+                repository.stranding_moves += u64::from(strands);
+                repository.shallow = list;
             }
             Change::Create(..) | Change::Remove(_) => {}
         }

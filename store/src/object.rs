@@ -60,6 +60,11 @@ pub trait Objects {
         Ok(())
     }
 
+    /// Whether a commit is at the shallow boundary: its parents are not looked for, and need not be here.
+    fn is_shallow(&self, _id: &ObjectId) -> bool {
+        false
+    }
+
     /// The tree of a commit.
     fn tree_of_commit(&self, id: &ObjectId) -> Result<ObjectId, Error> {
         let object = self.object(id)?;

@@ -1,6 +1,6 @@
 //! Rules that a push must satisfy before its objects are adopted.
 
-use crate::{Error, ObjectId, Objects, Pace};
+use crate::{Error, Kind, ObjectId, Objects, Pace};
 use std::{future::Future, pin::Pin};
 
 /// One reference that a push wants to move.
@@ -14,6 +14,9 @@ pub struct PushedUpdate {
     pub new: Option<ObjectId>,
     /// Whether `old` is an ancestor of `new` (true for creations, false for deletions).
     pub fast_forward: bool,
+    /// Whether the push brings commits without their parents, from a shallow clone: the history of the repository
+    /// ends there.
+    pub shallow: bool,
 }
 
 /// Why a reference may not move.
@@ -33,6 +36,19 @@ pub type Deciding<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
 
 /// Decides over a push, before anything of it is visible.
 pub trait PushPolicy {
+    /// Whether updates of this reference are decided by the contents of objects, so that those of a push to it
+    /// should be [seen](Self::see).
+    fn watches(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// Sees an object of the push, verified, while the push is received: what is found out now need not be read
+    /// again for [`check`](Self::check). Objects come in any order, and not all of them are shown. Nothing is
+    /// decided yet, nor is it known whether a reference is going to reach the object.
+    ///
+    /// Work is accounted for by [`Pace::owe`].
+    fn see(&self, _id: &ObjectId, _kind: Kind, _data: &[u8], _pace: &Pace) {}
+
     /// Examines one update. `objects` sees the pushed objects and those of the repository; long
     /// examinations give way to other requests by `pace`. Should the reference move meanwhile, the push
     /// fails whatever the decision.

@@ -9,6 +9,7 @@ use crate::{
         fetch::Fetched,
         zlib,
     },
+    retention::ShallowList,
     tree_chain::Link,
 };
 use bytes::Bytes;
@@ -31,12 +32,14 @@ pub struct Repository {
     name: Rc<str>,
     core: Rc<Core>,
     state: Rc<RefCell<RepositoryState>>,
+    /// The shallow list that this handle goes by, if not by that of the moment.
+    shallow: Option<ShallowList>,
 }
 
 impl Repository {
     pub(crate) fn new(core: Rc<Core>, state: Rc<RefCell<RepositoryState>>) -> Self {
         let name = state.borrow().name.as_str().into();
-        Self { name, core, state }
+        Self { name, core, state, shallow: None }
     }
 
     pub(crate) fn core(&self) -> &Rc<Core> {
@@ -45,6 +48,25 @@ impl Repository {
 
     pub(crate) fn state(&self) -> &Rc<RefCell<RepositoryState>> {
         &self.state
+    }
+
+    /// A handle for which the boundary stays where it is: for whoever walks the history, gives way, and walks
+    /// on. With a pin that was taken before, what the walk finds is there.
+    pub(crate) fn held(&self) -> Self {
+        Self { shallow: Some(self.shallow_list()), ..self.clone() }
+    }
+
+    /// The commits whose parents are not looked for.
+    pub(crate) fn shallow_list(&self) -> ShallowList {
+        self.shallow.clone().unwrap_or_else(|| self.state.borrow().shallow.clone())
+    }
+
+    /// So many commits are no longer reachable.
+    pub(crate) fn note_cut(&self, given_back: u64) {
+        let mut state = self.state.borrow_mut();
+        state.compaction.note_cut(given_back);
+        drop(state);
+        self.core.state.borrow_mut().compaction.look();
     }
 
     /// Its name in the store, without `.git`.
@@ -217,6 +239,11 @@ impl Repository {
         Transaction::new(self.clone())
     }
 
+    /// A tree that is probably like another, an earlier or later version of it.
+    pub(crate) fn tree_near(&self, id: &ObjectId, near: Option<&Tree>) -> Result<Rc<Tree>, Error> {
+        self.core.tree(&self.state, id, near)
+    }
+
     pub(crate) fn fetch(&self, id: &oid) -> Result<Fetched, Error> {
         self.core.fetch(&self.state, id)
     }
@@ -240,7 +267,14 @@ impl Objects for Repository {
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {
-        self.core.tree(&self.state, id)
+        self.core.tree(&self.state, id, None)
+    }
+
+    fn is_shallow(&self, id: &ObjectId) -> bool {
+        match &self.shallow {
+            Some(held) => held.contains(id),
+            None => self.state.borrow().shallow.contains(id),
+        }
     }
 
     fn sort_for_reading(&self, ids: &mut [ObjectId]) -> Result<(), Error> {

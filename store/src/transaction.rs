@@ -2,11 +2,11 @@
 
 use crate::{
     Error, Object, Objects, Pin, Repository, Tree,
-    commit::{EncodedObject, PackToStore, Submission},
+    commit::{Cut, EncodedObject, PackToStore, Submission},
     core::Core,
     format::{
         operation::PackPlace,
-        pack_index,
+        pack_index::{self, Ends},
         record::{Attributes, Record},
     },
     objects::{
@@ -66,6 +66,7 @@ pub struct Transaction {
     trees: RefCell<HashMap<ObjectId, Rc<Tree>>>,
     packs: Vec<NewPack>,
     updates: Vec<ReferenceUpdate>,
+    cut: Cut,
 }
 
 struct NewObject {
@@ -91,6 +92,7 @@ impl Transaction {
             trees: RefCell::default(),
             packs: Vec::new(),
             updates: Vec::new(),
+            cut: Cut::default(),
         }
     }
 
@@ -184,10 +186,11 @@ impl Transaction {
         let checksum =
             pack.last_chunk().map_or(ObjectId::null(gix_hash::Kind::Sha1), |id| ObjectId::Sha1(*id));
         let mut index = Vec::new();
-        let (_, index_checksum) = pack_index::write(&mut records, &checksum, &[], &mut |bytes| {
-            index.extend_from_slice(bytes);
-            Ok(())
-        })?;
+        let (_, index_checksum) =
+            pack_index::write(&mut records, &checksum, &Ends::default(), &mut |bytes| {
+                index.extend_from_slice(bytes);
+                Ok(())
+            })?;
         let index = Bytes::from(index);
         let adopted = Rc::new(AdoptedPack::in_memory(pack.clone(), index.clone()));
         if pack.len() >= SMALL_PACK {
@@ -223,11 +226,11 @@ impl Transaction {
         }
     }
 
-    /// Adopts a pack that was received and completed. `tips` are as for [`pack_index::write`].
+    /// Adopts a pack that was received and completed.
     pub(crate) async fn adopt_received(
         &mut self,
         received: ReceivedPack,
-        tips: &[ObjectId],
+        ends: &Ends,
         pace: &Pace,
     ) -> Result<(), Error> {
         let ReceivedPack { storage, mut records, checksum, .. } = received;
@@ -237,12 +240,12 @@ impl Transaction {
         };
         let core = self.repository.core().clone();
         let pack_length = extent.length();
-        let index_length = pack_index::length(records.len(), tips)?;
+        let index_length = pack_index::length(records.len(), ends)?;
         extent.make_room(index_length + u64::from(core.disk.block_size), pace).await?;
         extent.pad_to_block()?;
         let index_offset = extent.length();
         let (index_length, index_checksum) =
-            pack_index::write(&mut records, &checksum, tips, &mut |bytes| extent.append_within(bytes))?;
+            pack_index::write(&mut records, &checksum, ends, &mut |bytes| extent.append_within(bytes))?;
         let written = extent.finish()?;
         let place =
             PackPlace { extent: written.extent(), pack_length, index_offset, index_length, index_checksum };
@@ -256,6 +259,22 @@ impl Transaction {
     pub fn update_reference(&mut self, update: ReferenceUpdate) {
         update.new.iter().for_each(|id| self.rely_on(id));
         self.updates.push(update);
+    }
+
+    /// Puts commits at the shallow boundary: their parents are not looked for from then on. `parents` are those
+    /// that the repository has; somebody may be reading on there.
+    pub(crate) fn cut(
+        &mut self,
+        commits: impl IntoIterator<Item = ObjectId>,
+        parents: impl IntoIterator<Item = ObjectId>,
+    ) {
+        self.cut.commits.extend(commits);
+        self.cut.parents.extend(parents);
+    }
+
+    /// Whether commits of it are put at the shallow boundary.
+    pub(crate) fn cuts(&self) -> bool {
+        !self.cut.commits.is_empty()
     }
 
     /// Submits everything at once. The order of submissions is the order of history.
@@ -281,7 +300,7 @@ impl Transaction {
         let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
         let strands = self.updates.iter().map(|update| may_strand(update, &contents)).collect();
-        let submission = Submission { objects, packs, updates: self.updates, strands };
+        let submission = Submission { objects, packs, updates: self.updates, strands, cut: self.cut };
         let number = core.submit(self.repository.state(), submission)?;
         // What was just written is what is read next.
         for (id, kind, content) in contents {
@@ -371,6 +390,10 @@ impl Objects for Transaction {
                 fetch::decode(id, &|id: &oid| self.fetch(id), limit)
             }
         }
+    }
+
+    fn is_shallow(&self, id: &ObjectId) -> bool {
+        self.cut.commits.contains(id) || self.repository.is_shallow(id)
     }
 
     fn tree(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {

@@ -105,6 +105,10 @@ fn write_repository(repository: &Repository, root: &Path) -> Result<u32, String>
         fs::rename(&unnamed, name("pack")).map_err(cannot)?;
         write_file(&name("idx"), 0o444, &pack.index).map_err(cannot)?;
         objects = pack.objects;
+        if !pack.shallow.is_empty() {
+            let shallow: String = pack.shallow.iter().map(|id| format!("{id}\n")).collect();
+            write_file(&root.join("shallow"), 0o644, shallow.as_bytes()).map_err(cannot)?;
+        }
     }
     for directory in ["objects/pack", "objects", "refs", ""] {
         sync_directory(&root.join(directory)).map_err(cannot)?;

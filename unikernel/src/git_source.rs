@@ -79,6 +79,17 @@ impl GitSource {
         text.lines().map(pair).collect()
     }
 
+    /// The commits whose parents the repository does without, where it is shallow (git-rev-parse(1)).
+    pub(crate) fn shallow(&self) -> Result<Vec<String>, String> {
+        let path = run(self.git().args(["rev-parse", "--git-path", "shallow"]))?;
+        let path = self.directory.join(String::from_utf8_lossy(&path).trim_end());
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+
     /// Starts giving a pack of all that the references reach.
     pub(crate) fn pack(&self) -> Result<GitPack, String> {
         let mut command = self.git();

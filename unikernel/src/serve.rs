@@ -3,7 +3,7 @@
 use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
-use kalends::{ServiceHandler, maintained};
+use kalends::{ServiceHandler, maintained, with_retention};
 use kalends_caldav::{Service, ServiceOptions, realm::Realm};
 use kalends_tls_frontend::{
     Limits, Listener, Network, Server, Shutdown,
@@ -52,8 +52,13 @@ fn serve_on<N: Network>(
     let shutdown = Shutdown::default();
     let mut signals =
         Signals::new([Signal::Int, Signal::Term]).map_err(|error| format!("cannot take signals: {error}"))?;
-    let server =
-        Server::new(network, tls, ServiceHandler(Rc::new(service)), Limits::default(), shutdown.clone());
+    let server = Server::new(
+        network.clone(),
+        tls,
+        ServiceHandler(Rc::new(service.clone())),
+        Limits::default(),
+        shutdown.clone(),
+    );
     let authority = authority.as_ref().map(|authority| authority.path.as_path());
     start::announce(options, address, authority, &user, created);
     run(pin!(async {
@@ -64,7 +69,8 @@ fn serve_on<N: Network>(
             signals.next().await;
             std::process::exit(130)
         };
-        let serving = maintained(&store, server.run(listeners));
+        let serving = with_retention(&store, &service, &network, server.run(listeners));
+        let serving = maintained(&store, serving);
         futures_util::future::select(Box::pin(serving), Box::pin(stop)).await;
     }));
     store.close().map_err(|error| format!("{}: {error}", options.device.display()))

@@ -12,6 +12,7 @@
 use crate::{
     error::{Precondition, Violation, excerpt},
     kind::ComponentKind,
+    known_zones::KnownZones,
     object::{CalendarObject, Component, Property},
     rule::{Rule, RuleError},
     value::{DateOrTime, Duration, Period, parse_utc_offset},
@@ -36,7 +37,19 @@ impl CalendarObject {
     /// # Errors
     /// Every violation, by line, up to 20.
     pub fn check(&self, supported: &[ComponentKind]) -> Result<Identity, Vec<Violation>> {
-        let mut check = Check { violations: Vec::new(), zones: Zones::default() };
+        self.check_known(supported, &mut KnownZones::default())
+    }
+
+    /// As [`Self::check`], the same, and sooner where the VTIMEZONEs of the object are known.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_known(
+        &self,
+        supported: &[ComponentKind],
+        known: &mut KnownZones,
+    ) -> Result<Identity, Vec<Violation>> {
+        let mut check = Check { violations: Vec::new(), zones: Zones::default(), known };
         let identity = check.object(self, supported);
         check.violations.sort_by_key(|violation| violation.offset);
         match identity {
@@ -46,15 +59,23 @@ impl CalendarObject {
     }
 }
 
-struct Check {
+/// Whether a VTIMEZONE has times in other zones, so that it depends on the object whether it is right.
+fn refers_to_zones(timezone: &Component<'_>) -> bool {
+    timezone
+        .components()
+        .any(|observance| observance.properties().any(|property| property.parameter("TZID").is_some()))
+}
+
+struct Check<'k> {
     violations: Vec<Violation>,
     zones: Zones,
+    known: &'k mut KnownZones,
 }
 
 const CALENDAR: &str = "RFC 5545 §3.4";
 const RESOURCE: &str = "RFC 4791 §4.1";
 
-impl Check {
+impl Check<'_> {
     fn report(
         &mut self,
         at: (usize, usize),
@@ -107,7 +128,7 @@ impl Check {
             let rule = "METHOD may not be stored".to_owned();
             self.no_resource((method.line(), method.offset()), rule);
         }
-        self.zones = Zones::of(&calendar);
+        self.zones = Zones::of_known(&calendar, self.known);
         self.components(&calendar, supported)
     }
 
@@ -119,7 +140,13 @@ impl Check {
         for component in calendar.components() {
             let at = (component.line(), component.offset());
             if component.is("VTIMEZONE") {
-                self.timezone(&component);
+                if !self.known.is_right(&component) {
+                    let (violations, alone) = (self.violations.len(), !refers_to_zones(&component));
+                    self.timezone(&component);
+                    if alone && self.violations.len() == violations && violations < MOST_VIOLATIONS {
+                        self.known.set_right(&component);
+                    }
+                }
                 continue;
             }
             let Some(kind) = ComponentKind::named(component.name()) else {

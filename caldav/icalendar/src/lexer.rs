@@ -29,8 +29,17 @@ impl Span {
 #[derive(Clone, Debug)]
 pub(crate) struct ParameterSpan {
     pub(crate) name: Span,
+    /// The first value without its quotes, and whether it had any.
+    pub(crate) first: (Span, bool),
+    /// The values after it.
+    pub(crate) others: Vec<(Span, bool)>,
+}
+
+impl ParameterSpan {
     /// Each value without its quotes, and whether it had any.
-    pub(crate) values: Vec<(Span, bool)>,
+    pub(crate) fn values(&self) -> impl Iterator<Item = &(Span, bool)> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 /// A content line, as places in the unfolded text and in the file.
@@ -57,6 +66,8 @@ pub(crate) struct LogicalLine {
 pub(crate) struct Unfolded {
     pub(crate) text: String,
     pub(crate) lines: Vec<LogicalLine>,
+    /// Whether there may be forbidden characters in the text.
+    suspicious: bool,
 }
 
 fn violation(line: u32, offset: u32, rule: impl Into<String>, section: &'static str) -> Violation {
@@ -69,11 +80,14 @@ fn violation(line: u32, offset: u32, rule: impl Into<String>, section: &'static 
     }
 }
 
+/// Bytes of a line, about.
+const LINE: usize = 24;
+
 /// Joins folded lines. Lines may end in CRLF or LF; a fold may split a UTF-8 sequence. Empty lines and a
 /// leading byte order mark, which exporters leave behind, are passed over.
 pub(crate) fn unfold(bytes: &[u8], most_lines: usize) -> Result<Unfolded, Violation> {
     let mut text: Vec<u8> = Vec::with_capacity(bytes.len());
-    let mut lines: Vec<LogicalLine> = Vec::new();
+    let mut lines: Vec<LogicalLine> = Vec::with_capacity(bytes.len().min(1 << 16) / LINE);
     let mut position = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let mut number = 0u32;
     while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
@@ -82,7 +96,7 @@ pub(crate) fn unfold(bytes: &[u8], most_lines: usize) -> Result<Unfolded, Violat
             let rule = format!("more than {most_lines} lines");
             return Err(violation(number, position as u32, rule, "RFC 4791 §5.2.5"));
         }
-        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         let (line, _) = rest.split_at(length);
         let content = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
         let next = position + length;
@@ -116,7 +130,14 @@ pub(crate) fn unfold(bytes: &[u8], most_lines: usize) -> Result<Unfolded, Violat
         let (line, offset) = lines.get(index).map_or((1, 0), |line| (line.line, line.raw.0));
         violation(line, offset, "the text is not UTF-8", "RFC 5545 §3.1.4")
     })?;
-    Ok(Unfolded { text, lines })
+    // All bytes at once, without a branch: forbidden characters are rare, and so is everything not ASCII.
+    let suspicious = text.as_bytes().iter().fold(false, |found, byte| found | may_be_forbidden(*byte));
+    Ok(Unfolded { text, lines, suspicious })
+}
+
+/// Whether a byte of UTF-8 is, or may begin, a forbidden character.
+fn may_be_forbidden(byte: u8) -> bool {
+    (byte < 0x20) | (byte == 0x7f) | (byte == 0xef)
 }
 
 /// Whether XML 1.0, in which calendar data travels, cannot carry the character; RFC 5545 forbids most of
@@ -126,11 +147,10 @@ fn is_forbidden(c: char) -> bool {
 }
 
 /// Splits one logical line into name, parameters and value.
-pub(crate) fn content_line(text: &str, logical: &LogicalLine) -> Result<ContentLine, Violation> {
-    let content = logical.text.of(text);
+pub(crate) fn content_line(unfolded: &Unfolded, logical: &LogicalLine) -> Result<ContentLine, Violation> {
+    let content = logical.text.of(&unfolded.text);
     let fail = |rule: String, section| violation(logical.line, logical.raw.0, rule, section);
-    // A look at the bytes first: forbidden characters are rare, and so is everything not ASCII.
-    if content.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xef)
+    if unfolded.suspicious
         && let Some(c) = content.chars().find(|c| is_forbidden(*c))
     {
         let rule = format!("control character U+{:04X} in a content line", u32::from(c));
@@ -156,31 +176,35 @@ pub(crate) fn content_line(text: &str, logical: &LogicalLine) -> Result<ContentL
             return Err(fail(rule, "RFC 5545 §3.2"));
         }
         let name = Span::new(base + start, base + end);
-        let mut values = Vec::new();
+        let (mut first, mut others) = (None, Vec::new());
         at = end;
         loop {
             let start = at + 1;
             let rest = bytes.get(start..).unwrap_or_default();
-            if rest.first() == Some(&b'"') {
+            let value = if rest.first() == Some(&b'"') {
                 let Some(length) = rest.iter().skip(1).position(|byte| *byte == b'"') else {
                     let rule = format!("a quoted parameter value of {} does not end", &content[..name_end]);
                     return Err(fail(rule, "RFC 5545 §3.2"));
                 };
-                values.push((Span::new(base + start + 1, base + start + 1 + length), true));
                 at = start + length + 2;
+                (Span::new(base + start + 1, base + start + 1 + length), true)
             } else {
                 let length = rest
                     .iter()
                     .position(|byte| matches!(byte, b',' | b';' | b':' | b'"'))
                     .unwrap_or(rest.len());
-                values.push((Span::new(base + start, base + start + length), false));
                 at = start + length;
+                (Span::new(base + start, base + start + length), false)
+            };
+            match first {
+                None => first = Some(value),
+                Some(_) => others.push(value),
             }
             if bytes.get(at) != Some(&b',') {
                 break;
             }
         }
-        parameters.push(ParameterSpan { name, values });
+        parameters.push(ParameterSpan { name, first: first.unwrap_or_default(), others });
         if !matches!(bytes.get(at), Some(b':' | b';')) {
             let rule = format!("the parameters of {} are not followed by “:”", &content[..name_end]);
             return Err(fail(rule, "RFC 5545 §3.2"));
@@ -197,7 +221,17 @@ pub(crate) fn content_line(text: &str, logical: &LogicalLine) -> Result<ContentL
 
 /// Letters, digits and `-` by RFC 5545; `_` and `.` because exporters write X-properties with them.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+    const TABLE: [bool; 256] = {
+        let (mut table, mut byte) = ([false; 256], 0_u8);
+        loop {
+            table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            if byte == u8::MAX {
+                break table;
+            }
+            byte += 1;
+        }
+    };
+    TABLE[usize::from(byte)]
 }
 
 #[cfg(test)]
@@ -206,7 +240,7 @@ mod tests {
 
     fn only_line(bytes: &[u8]) -> (String, ContentLine) {
         let unfolded = unfold(bytes, 100).unwrap();
-        let line = content_line(&unfolded.text, &unfolded.lines[0]).unwrap();
+        let line = content_line(&unfolded, &unfolded.lines[0]).unwrap();
         (unfolded.text, line)
     }
 
@@ -221,9 +255,9 @@ mod tests {
     fn parameters_keep_colons_and_commas_inside_quotes() {
         let (text, line) = only_line(b"ATTENDEE;CN=\"Doe, J: x\";MEMBER=\"a\",b:mailto:j@x.org");
         assert_eq!(line.name.of(&text), "ATTENDEE");
-        assert_eq!(line.parameters[0].values[0].0.of(&text), "Doe, J: x");
-        assert!(line.parameters[0].values[0].1);
-        let members: Vec<_> = line.parameters[1].values.iter().map(|value| value.0.of(&text)).collect();
+        assert_eq!(line.parameters[0].first.0.of(&text), "Doe, J: x");
+        assert!(line.parameters[0].first.1);
+        let members: Vec<_> = line.parameters[1].values().map(|value| value.0.of(&text)).collect();
         assert_eq!(members, ["a", "b"]);
         assert_eq!(line.value.of(&text), "mailto:j@x.org");
     }
@@ -242,7 +276,7 @@ mod tests {
             let error = unfolded
                 .lines
                 .iter()
-                .find_map(|logical| content_line(&unfolded.text, logical).err())
+                .find_map(|logical| content_line(&unfolded, logical).err())
                 .expect("an error");
             assert_eq!(error.line, line);
             assert!(error.rule.contains(words), "{error}");

@@ -67,9 +67,9 @@ impl CalendarObject {
         let mut open: Vec<Node> = Vec::new();
         let mut components = 0;
         for logical in &unfolded.lines {
-            let line = lexer::content_line(&unfolded.text, logical)?;
+            let line = lexer::content_line(&unfolded, logical)?;
             let name = line.name.of(&unfolded.text);
-            let value = line.value.of(&unfolded.text).trim_end();
+            let value = || line.value.of(&unfolded.text).trim_end();
             let fail = |rule: String, section| Violation {
                 line: line.line as usize,
                 offset: line.raw.0 as usize,
@@ -78,6 +78,7 @@ impl CalendarObject {
                 section,
             };
             if name.eq_ignore_ascii_case("BEGIN") {
+                let value = value();
                 components += 1;
                 if open.len() >= limits.depth {
                     let rule = format!("components are nested more than {} deep", limits.depth);
@@ -92,8 +93,14 @@ impl CalendarObject {
                     return Err(fail(rule, "RFC 5545 §3.6"));
                 }
                 let raw = line.raw;
-                open.push(Node { name: line, raw, properties: Vec::new(), components: Vec::new() });
+                open.push(Node {
+                    name: line,
+                    raw,
+                    properties: Vec::with_capacity(8),
+                    components: Vec::new(),
+                });
             } else if name.eq_ignore_ascii_case("END") {
+                let value = value();
                 let Some(mut node) = open.pop() else {
                     let rule = format!("END:{} without a BEGIN", excerpt(value));
                     return Err(fail(rule, "RFC 5545 §3.6"));
@@ -274,7 +281,7 @@ impl<'a> Property<'a> {
     /// The first value of the first parameter of this name, as written without quotes.
     pub fn parameter(&self, name: &str) -> Option<&'a str> {
         let parameter = self.parameters().find(|parameter| parameter.is(name))?;
-        parameter.span.values.first().map(|(value, _)| value.of(parameter.text))
+        Some(parameter.span.first.0.of(parameter.text))
     }
 }
 
@@ -299,12 +306,12 @@ impl<'a> Parameter<'a> {
     /// The values without quotes, the `^` encoding of RFC 6868 resolved.
     pub fn values(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
         let text = self.text;
-        self.span.values.iter().map(move |(value, _)| decode_parameter(value.of(text)))
+        self.span.values().map(move |(value, _)| decode_parameter(value.of(text)))
     }
 
     /// The values as written without quotes, and whether each was quoted.
     pub fn raw_values(&self) -> impl Iterator<Item = (&'a str, bool)> + use<'a> {
         let text = self.text;
-        self.span.values.iter().map(move |(value, quoted)| (value.of(text), *quoted))
+        self.span.values().map(move |(value, quoted)| (value.of(text), *quoted))
     }
 }

@@ -1,6 +1,7 @@
 //! Time zones: UTC, IANA, and those that an object defines in a VTIMEZONE.
 
 use crate::{
+    known_zones::KnownZones,
     object::Component,
     rule_times::Budget,
     vtimezone::{self, VtimezoneRules},
@@ -67,7 +68,7 @@ impl Zone {
     }
 
     /// As [`Self::of_vtimezone`]; transitions that the budget does not allow for are missing.
-    fn of_vtimezone_within(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
+    pub(crate) fn of_vtimezone_within(component: &Component<'_>, budget: &mut Budget) -> Option<Self> {
         let named = component.first("TZID").and_then(|tzid| Self::named(tzid.value()));
         if let Some(named) = &named
             && named.has_had(&vtimezone::offsets(component))
@@ -156,6 +157,11 @@ impl Zones {
     /// about 140. All together cost at most twice [`Budget::OBJECT`], enough for fifty with endless rules; what is
     /// beyond keeps the offset of its last transition within.
     pub fn of(calendar: &Component<'_>) -> Self {
+        Self::of_known(calendar, &mut KnownZones::default())
+    }
+
+    /// As [`Self::of`], the same, by what is known of the same VTIMEZONEs.
+    pub(crate) fn of_known(calendar: &Component<'_>, known: &mut KnownZones) -> Self {
         let mut used = BTreeSet::new();
         let mut defined = Vec::new();
         let mut budget = Budget::new(2 * Budget::OBJECT);
@@ -168,7 +174,7 @@ impl Zones {
             let Some(tzid) = component.first("TZID") else { continue };
             if used.contains(tzid.value().trim())
                 && defined.len() < MOST_ZONES
-                && let Some(zone) = Zone::of_vtimezone_within(&component, &mut budget)
+                && let Some(zone) = known.zone(&component, &mut budget)
             {
                 defined.push((tzid.value().trim().to_owned(), zone));
             }

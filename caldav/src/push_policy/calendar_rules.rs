@@ -2,18 +2,25 @@
 //!
 //! Only what the push changes is examined, so a push costs by its size. Files outside calendars, and files
 //! in calendars whose names do not end in `.ics`, are nobody's business but their owner's.
+//!
+//! Calendar objects are examined while they are received, when they are at hand. Which of them are new in a
+//! calendar, and what it takes, is known in the end; those that are wrong are then read again, to say why.
 
 use crate::{
     Service,
     collection::{COLLECTION_FILE, Collection, is_ics},
     collection_cache::CollectionCache,
     index::Index,
+    push_policy::seen::Seen,
 };
-use kalends_icalendar::{CalendarObject, Limits};
+use bytes::Bytes;
+use kalends_icalendar::{CalendarObject, ComponentKind, Identity, KnownZones, Limits, Violation};
 use kalends_store::{
-    Deciding, EntryKind, EntryMode, Error, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Tree,
+    Deciding, EntryKind, EntryMode, Error, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal,
+    Tree,
 };
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
@@ -21,27 +28,63 @@ use std::{
 /// Mistakes that are listed; after these the rest is not looked at.
 const MOST_PROBLEMS: usize = 20;
 /// What a byte of a calendar object costs to examine, in units of [`Pace`].
-const COST: u64 = 16;
+const COST: u64 = 8;
+/// What a file costs whose object was examined before.
+const COST_OF_FILE: u64 = 1000;
 
 /// Examines pushes to a user's repository.
 pub(super) struct CalendarRules {
     collections: Rc<CollectionCache>,
     index: Rc<Index>,
-    max_resource_size: u64,
+    limits: Limits,
+    seen: Seen,
+    zones: RefCell<KnownZones>,
 }
 
 impl CalendarRules {
     /// The rules as the server's settings have them now.
     pub(super) fn new(service: &Service) -> Self {
+        let most = service.realm.server().max_resource_size;
         Self {
             collections: service.collections.clone(),
             index: service.index.clone(),
-            max_resource_size: service.realm.server().max_resource_size,
+            limits: Limits { bytes: usize::try_from(most).unwrap_or(usize::MAX), ..Limits::default() },
+            seen: Seen::within(service.options.push_memory),
+            zones: RefCell::default(),
+        }
+    }
+
+    fn examine(
+        &self,
+        data: impl Into<Bytes>,
+        supported: &[ComponentKind],
+    ) -> Result<Identity, Vec<Violation>> {
+        match CalendarObject::parse(data, &self.limits) {
+            Ok(object) => object.check_known(supported, &mut self.zones.borrow_mut()),
+            Err(violation) => Err(vec![violation]),
         }
     }
 }
 
 impl PushPolicy for CalendarRules {
+    fn watches(&self, _name: &str) -> bool {
+        true
+    }
+
+    fn see(&self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        const START: &[u8] = b"BEGIN:VCALENDAR";
+        if kind == Kind::Blob
+            && data.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+            && data.len() <= self.limits.bytes
+            && self.seen.has_room()
+        {
+            pace.owe(COST * data.len() as u64);
+            if let Ok(identity) = self.examine(Bytes::copy_from_slice(data), &ComponentKind::ALL) {
+                self.seen.add(*id, &identity);
+            }
+        }
+    }
+
     fn check<'a>(
         &'a self,
         objects: &'a dyn Objects,
@@ -201,10 +244,6 @@ impl Examination<'_> {
         files: BTreeMap<Vec<u8>, Option<(EntryMode, ObjectId)>>,
     ) -> Result<(), Error> {
         let supported = collection.supported_kinds();
-        let limits = Limits {
-            bytes: usize::try_from(self.rules.max_resource_size).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
         let mut uids: HashMap<String, &[u8]> = HashMap::new();
         for (name, entry) in &files {
             let Some((mode, id)) = entry else { continue };
@@ -214,20 +253,27 @@ impl Examination<'_> {
             if self.problems.len() >= MOST_PROBLEMS {
                 break;
             }
-            let file = format!("{path}{}", String::from_utf8_lossy(name));
+            let file = || format!("{path}{}", String::from_utf8_lossy(name));
             if !matches!(mode.kind(), EntryKind::Blob | EntryKind::BlobExecutable) {
+                let file = file();
                 self.problem(format!("{file}: a calendar object must be a file, not a link or submodule"));
                 continue;
             }
-            let data = self.objects.object(id)?.data;
-            self.pace.spend(COST * data.len() as u64).await;
-            let checked = match CalendarObject::parse(data, &limits) {
-                Ok(object) => object.check(&supported),
-                Err(violation) => Err(vec![violation]),
+            let checked = match self.rules.seen.get(id) {
+                Some(identity) if supported.contains(&identity.kind) => {
+                    self.pace.spend(COST_OF_FILE).await;
+                    Ok(identity)
+                }
+                _ => {
+                    let data = self.objects.object(id)?.data;
+                    self.pace.spend(COST * data.len() as u64).await;
+                    self.rules.examine(data, &supported)
+                }
             };
             let identity = match checked {
                 Ok(identity) => identity,
                 Err(violations) => {
+                    let file = file();
                     for violation in violations {
                         self.problem(format!("{file}:{violation}"));
                     }
@@ -247,7 +293,7 @@ impl Examination<'_> {
                 },
             };
             if let Some(holder) = holder {
-                let holder = String::from_utf8_lossy(&holder).into_owned();
+                let (file, holder) = (file(), String::from_utf8_lossy(&holder).into_owned());
                 self.problem(format!(
                     "{file}: UID {:?} is that of {path}{holder} already (RFC 4791 §4.1)",
                     identity.uid

@@ -1,6 +1,6 @@
 //! What a push may do to history.
 
-use kalends_store::{Deciding, Objects, Pace, PushPolicy, PushedUpdate, Refusal};
+use kalends_store::{Deciding, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate, Refusal};
 
 /// The branch that clients see moves forward only, and its content keeps rules; other branches are their
 /// owner's to rewrite.
@@ -36,6 +36,14 @@ impl<P> HistoryRules<P> {
 }
 
 impl<P: PushPolicy> PushPolicy for HistoryRules<P> {
+    fn watches(&self, name: &str) -> bool {
+        name == self.head && self.content.watches(name)
+    }
+
+    fn see(&self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        self.content.see(id, kind, data, pace);
+    }
+
     fn check<'a>(
         &'a self,
         objects: &'a dyn Objects,
@@ -43,6 +51,16 @@ impl<P: PushPolicy> PushPolicy for HistoryRules<P> {
         pace: &'a Pace,
     ) -> Deciding<'a> {
         Box::pin(async move {
+            if update.shallow && !self.allow_force {
+                return Ok(Err(Refusal {
+                    summary: "shallow update not allowed".into(),
+                    details: vec![format!(
+                        "{}: the push begins in the middle of a history, of which the server lacks what is \
+                         before; fetch with --unshallow, and push again",
+                        update.name
+                    )],
+                }));
+            }
             if update.name != self.head {
                 return Ok(Ok(()));
             }

@@ -2,6 +2,7 @@
 
 mod calendar_rules;
 mod history_rules;
+mod seen;
 
 use crate::{
     Service,

@@ -126,6 +126,21 @@ impl Realm {
         Ok(accounts.into_values().map(|account| (account.user, account.disabled)).collect())
     }
 
+    /// The settings of a store, without writing anything; those by default without a realm.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read_server(store: &Store) -> Result<ServerSettings, RealmError> {
+        let repository = match store.repository(REALM_REPOSITORY) {
+            Err(Error::NoRepository(_)) => return Ok(ServerSettings::default()),
+            other => other?,
+        };
+        let Some(commit) = repository.reference(repository.head()) else {
+            return Ok(ServerSettings::default());
+        };
+        Ok(read(&repository, &commit)?.server)
+    }
+
     fn write_account(&self, name: &str, password: &str, administrator: bool) -> Result<(), RealmError> {
         check_name(name).map_err(|reason| RealmError::Name { name: name.into(), reason })?;
         let configuration = self.configuration();

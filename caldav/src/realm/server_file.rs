@@ -13,18 +13,25 @@ pub struct ServerSettings {
     pub message: String,
     /// The largest calendar object in bytes (RFC 4791 §5.2.5, `CALDAV:max-resource-size`).
     pub max_resource_size: u64,
+    /// Days for which the history of users' repositories is kept commit by commit; `None`: for ever.
+    pub history_days: Option<u32>,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { title: "Kalends".into(), message: String::new(), max_resource_size: 10 << 20 }
+        Self {
+            title: "Kalends".into(),
+            message: String::new(),
+            max_resource_size: 10 << 20,
+            history_days: None,
+        }
     }
 }
 
 /// Reads the file. With any problem the result is not to be used.
 pub(super) fn read(text: &str) -> (ServerSettings, Vec<Problem>) {
     Document::read(FILE, text, |top| {
-        top.only(&["title", "message", "max-resource-size"]);
+        top.only(&["title", "message", "max-resource-size", "history-days"]);
         let default = ServerSettings::default();
         let title = top.text("title", 100);
         if let Some(title) = title.as_ref().filter(|title| title.value.trim().is_empty()) {
@@ -36,6 +43,7 @@ pub(super) fn read(text: &str) -> (ServerSettings, Vec<Problem>) {
             max_resource_size: top
                 .number("max-resource-size", 4_096..=100 << 20)
                 .unwrap_or(default.max_resource_size),
+            history_days: top.number("history-days", 1..=36_500).map(|days| days as u32),
         }
     })
 }
@@ -51,27 +59,31 @@ mod tests {
 
     #[test]
     fn settings_are_read() {
-        let text = "title = \"Office\"\nmessage = \"\"\"\nAsk Ada.\n\"\"\"\nmax-resource-size = 1_000_000\n";
+        let text = "title = \"Office\"\nmessage = \"\"\"\nAsk Ada.\n\"\"\"\nmax-resource-size = 1_000_000\n\
+                    history-days = 365\n";
         let expected = ServerSettings {
             title: "Office".into(),
             message: "Ask Ada.\n".into(),
             max_resource_size: 1_000_000,
+            history_days: Some(365),
         };
         assert_eq!(read(text), (expected, vec![]));
     }
 
     #[test]
     fn unknown_and_senseless_settings_are_refused() {
-        let text = "titel = \"Office\"\nmax-resource-size = -1\nmessage = \"a\\u0000b\"\n";
+        let text = "titel = \"Office\"\nmax-resource-size = -1\nmessage = \"a\\u0000b\"\nhistory-days = 0\n";
         let (_, mut problems) = read(text);
         problems.sort();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             problems,
             [
-                "server.toml:1: unknown key \"titel\"; known are title, message, max-resource-size",
+                "server.toml:1: unknown key \"titel\"; known are title, message, max-resource-size, \
+                 history-days",
                 "server.toml:2: \"max-resource-size\" must be from 4096 to 104857600",
                 "server.toml:3: \"message\" holds a control character",
+                "server.toml:4: \"history-days\" must be from 1 to 36500",
             ]
         );
         let (_, problems) = read("title = \n");

@@ -46,7 +46,13 @@ fn push(realm: &Realm, files: &[(&str, &str)]) -> Result<(), Vec<String>> {
     let mut transaction = realm.repository.transaction();
     let commit = commit(&mut transaction, files);
     let old = realm.repository.latest_reference("refs/heads/main");
-    let update = PushedUpdate { name: "refs/heads/main".into(), old, new: Some(commit), fast_forward: true };
+    let update = PushedUpdate {
+        name: "refs/heads/main".into(),
+        old,
+        new: Some(commit),
+        fast_forward: true,
+        shallow: false,
+    };
     if let Err(refusal) = RealmRules.examine(&transaction, &update).unwrap() {
         assert_eq!(refusal.summary, "realm rules");
         return Err(refusal.details);
@@ -211,7 +217,8 @@ fn mistakes_are_refused_with_file_and_line_and_change_nothing() {
             "groups.toml:1: group \"ada\" has the name of a user (users.toml:1)",
             "groups.toml:2: \"ada\" is a member twice",
             "groups.toml:6: member \"eve\" of \"staff\" is not a user of users.toml",
-            "server.toml:1: unknown key \"hostname\"; known are title, message, max-resource-size",
+            "server.toml:1: unknown key \"hostname\"; known are title, message, max-resource-size, \
+             history-days",
         ]
     );
     let many: String = (0..100).map(|n| format!("[user{n:03}]\n")).collect();
@@ -246,7 +253,8 @@ fn a_file_that_is_no_text_is_refused() {
 fn main_of_the_realm_cannot_be_deleted_and_other_branches_are_free() {
     let realm = realm();
     let check = |name: &str| {
-        let update = PushedUpdate { name: name.into(), old: None, new: None, fast_forward: false };
+        let update =
+            PushedUpdate { name: name.into(), old: None, new: None, fast_forward: false, shallow: false };
         RealmRules.examine(&realm.repository, &update).unwrap()
     };
     assert!(check("refs/heads/main").unwrap_err().details[0].contains("cannot be deleted"));

@@ -39,7 +39,7 @@ pub(super) fn latest(objects: &dyn Objects, tip: ObjectId, count: usize) -> Resu
             summary: short(commit.message_summary().to_string()),
             id: id.to_hex_with_len(10).to_string(),
         });
-        next = commit.parents().next();
+        next = commit.parents().next().filter(|_| !objects.is_shallow(&id));
     }
     Ok(entries)
 }

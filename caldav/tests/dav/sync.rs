@@ -2,10 +2,15 @@
 
 use crate::{
     multistatus::Xml,
-    server::{Answer, Server, event},
+    server::{Answer, Server, block_on, event},
 };
+use kalends_caldav::retain;
+use kalends_store::{Kind, Retained};
 use proptest::{collection, prelude::*, test_runner::TestRunner};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 const CALENDAR: &str = "/dav/calendars/ada/calendar/";
 
@@ -171,6 +176,38 @@ fn tokens_of_other_collections_or_states_that_are_gone_are_refused() {
     let far = format!("urn:kalends:sync:{tree}.0.4294967295-{check}");
     let answer = server.send("REPORT", CALENDAR, &[], body(&far, "1", None));
     answer.expect_condition(507, "D:number-of-matches-within-limits");
+}
+
+#[test]
+fn a_token_of_history_that_was_given_back_is_refused_and_others_hold() {
+    let server = Server::new();
+    server.commit("ada", &[("calendar/a.ics", Some(&event("a", "A")))]);
+    let first = sync(&server, "").token;
+    server.commit("ada", &[("calendar/b.ics", Some(&event("b", "B")))]);
+    let last = sync(&server, "").token;
+    // Enough that nothing reaches for a collection to pay.
+    let ada = server.store.repository("ada").unwrap();
+    let mut transaction = ada.transaction();
+    let mut state = 1_u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    });
+    transaction.insert(Kind::Blob, noise.take(200_000).collect::<Vec<u8>>()).unwrap();
+    block_on(transaction.submit().unwrap()).unwrap();
+    drop(ada);
+    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 + 3 * 24 * 60 * 60;
+    let mut told = Vec::new();
+    let mut report = |name: &str, result: Result<Retained, _>| told.push((name.to_owned(), result.unwrap()));
+    block_on(retain(&server.store, 1, soon, &mut report)).unwrap();
+    assert!(matches!(told.as_slice(), [(name, done)] if name == "ada" && done.given_back == 2), "{told:?}");
+    block_on(server.store.compact()).unwrap();
+    let server = server.reopened();
+    let answer = server.send("REPORT", CALENDAR, &[], body(&first, "1", None));
+    answer.expect_condition(403, "D:valid-sync-token");
+    assert!(sync(&server, &last).changes.is_empty());
+    server.commit("ada", &[("calendar/c.ics", Some(&event("c", "C")))]);
+    assert_eq!(sync(&server, &last).changes.len(), 1);
 }
 
 #[test]

@@ -22,7 +22,12 @@ struct Fixture {
 impl Fixture {
     /// A calendar `work` with the event `a`, pushed.
     fn new() -> Self {
-        let (dir, server) = (TempDir::new(), TestServer::start());
+        Self::within(None)
+    }
+
+    /// The same, on a server that gives one push so many bytes of memory.
+    fn within(push_memory: Option<u64>) -> Self {
+        let (dir, server) = (TempDir::new(), TestServer::start_with(push_memory));
         let git = Git::init(&dir, "work", &server.url("ada", "ada.git"));
         git.commit("work/a.ics", &event("a"));
         git.run(&["push", "-q", "origin", "main"]);
@@ -128,4 +133,33 @@ fn links_are_no_events_and_many_mistakes_are_cut_short() {
     }
     fixture.git.commit("README.md", "many\n");
     fixture.refused("there may be more; the rest was not examined");
+}
+
+#[test]
+fn verdicts_are_the_same_however_many_objects_are_remembered_while_they_arrive() {
+    for memory in [None, Some(128 << 10)] {
+        let fixture = Fixture::within(memory);
+        for number in 0..60 {
+            fixture.git.write(&format!("work/{number}.ics"), &event(&format!("event-{number}")));
+        }
+        let commit = |name: &str, text: &str| fixture.git.commit(&format!("work/{name}.ics"), text);
+        for (name, text, words) in [
+            ("x", event("event-7"), "work/x.ics: UID \"event-7\" is that of work/7.ics already"),
+            ("59", event("event-59").replace("DTSTART", "DTEND"), "work/59.ics:4: VEVENT has no DTSTART"),
+            ("y", event("a"), "work/y.ics: UID \"a\" is that of work/a.ics already"),
+        ] {
+            commit(name, &text);
+            fixture.refused(words);
+            for number in 0..60 {
+                fixture.git.write(&format!("work/{number}.ics"), &event(&format!("event-{number}")));
+            }
+        }
+        fixture.git.commit("work/.collection.toml", "type = \"calendar\"\ncomponents = [\"VTODO\"]\n");
+        fixture.refused("work/0.ics:4: this calendar does not take VEVENT");
+        for number in 0..60 {
+            fixture.git.write(&format!("work/{number}.ics"), &event(&format!("event-{number}")));
+        }
+        commit("z", &event("z"));
+        fixture.accepted();
+    }
 }

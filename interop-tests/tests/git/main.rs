@@ -3,6 +3,7 @@
 mod clone_and_fetch;
 mod push;
 mod refusals;
+mod retention;
 mod undo;
 
 use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, event};

@@ -1,6 +1,7 @@
 //! The history that references reach.
 
 use super::{finding::Findings, links::Links, resolver::Resolver};
+use crate::retention::ShallowList;
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind};
 use std::collections::HashSet;
@@ -12,12 +13,14 @@ enum Step {
     Visit(ObjectId, ObjectId),
 }
 
-/// Walks all commits from the tips. `visit` gets commit and tree, each commit after its parents.
+/// Walks all commits from the tips to the shallow boundary. `visit` gets commit and tree, each commit after its
+/// parents.
 ///
 /// What is missing or damaged is in `links`, or is reported here: the history of that reference is cut.
 pub(super) fn walk(
     repository: &str,
     tips: &[(String, ObjectId)],
+    shallow: &ShallowList,
     resolver: &Resolver<'_>,
     links: &mut Links,
     findings: &mut Findings<'_>,
@@ -55,7 +58,9 @@ pub(super) fn walk(
             if let Ok(tree) = commit().tree_id() {
                 steps.push(Step::Visit(id, tree));
             }
-            steps.extend(commit().parent_ids().map(Step::Read));
+            if !shallow.contains(&id) {
+                steps.extend(commit().parent_ids().map(Step::Read));
+            }
         }
     }
 }

@@ -143,6 +143,8 @@ fn state_digest(state: &mut State) -> u128 {
             digest.update(name.as_bytes());
             digest.update(id.as_bytes());
         }
+        digest.update(&(repository.shallow.len() as u64).to_le_bytes());
+        digest.update(repository.shallow.bytes());
         let mut encoded = Vec::new();
         for place in repository.packs.iter().filter_map(|pack| pack.place()) {
             place.encode(&mut encoded);

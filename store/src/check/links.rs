@@ -1,6 +1,7 @@
 //! Whether what objects refer to is there.
 
-use super::{finding::Findings, resolver::Resolver};
+use super::{boundary, finding::Findings, resolver::Resolver};
+use crate::retention::ShallowList;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,9 +28,15 @@ pub(super) struct Links {
     causes: HashMap<ObjectId, ObjectId>,
     /// For how many each of those is the cause.
     dependents: HashMap<ObjectId, u64>,
+    /// Commits whose parents need not be there.
+    shallow: ShallowList,
 }
 
 impl Links {
+    pub(super) fn new(shallow: ShallowList) -> Self {
+        Self { shallow, ..Self::default() }
+    }
+
     /// Remembers a damaged or missing object; false when it was known.
     pub(super) fn affect(&mut self, id: ObjectId) -> bool {
         if self.affected.len() < AFFECTED {
@@ -85,6 +92,9 @@ impl Links {
         kind: Option<Kind>,
         findings: &mut Findings<'_>,
     ) {
+        if boundary::ends(&self.shallow, from, kind) {
+            return;
+        }
         let found = match self.good.get(&to) {
             Some(found) => Some(*found),
             None => match resolver.kind(&to) {

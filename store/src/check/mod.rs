@@ -4,6 +4,7 @@
 //! one repository at a time beyond what an open store takes, and bounded caches; where something is damaged, 100
 //! bytes a commit more.
 
+mod boundary;
 mod commits;
 mod device;
 mod finding;
@@ -16,6 +17,7 @@ mod repository;
 mod resolver;
 mod space;
 
+pub(crate) use boundary::ends as ends_history;
 pub use device::check_device;
 pub use finding::{CheckSummary, Finding, Severity};
 pub(crate) use packs::{check_entry as check_pack_entry, check_frame as check_pack_frame};

@@ -10,6 +10,7 @@ use crate::{
         record::Record,
     },
     objects::pack::AdoptedPack,
+    retention::ShallowList,
 };
 use std::{cell::RefCell, ops::Range, rc::Rc};
 
@@ -26,6 +27,8 @@ pub(super) struct Rewrite {
     pub(super) ranges: Vec<Range<u64>>,
     /// The moves of references whose unreachable objects are among them.
     pub(super) collected: u64,
+    /// The shallow list that goes with what is left.
+    pub(super) shallow: Option<ShallowList>,
 }
 
 impl Rewrite {
@@ -38,7 +41,10 @@ impl Rewrite {
         let ranges =
             ranges.map(|range| Operation::DropRecords { start: range.start, end: range.end }.encode());
         let collected = (self.collected > 0).then(|| Operation::Collected { moves: self.collected }.encode());
-        packs.chain(dropped).chain(ranges).chain(collected).collect()
+        let shallow = self.shallow.iter();
+        let shallow =
+            shallow.map(|list| Operation::Shallow { commits: list.bytes(), strands: false }.encode());
+        packs.chain(dropped).chain(ranges).chain(collected).chain(shallow).collect()
     }
 }
 
@@ -96,6 +102,9 @@ impl Core {
             pack.extent.keep();
         }
         target.stranding_moves = target.stranding_moves.saturating_sub(rewrite.collected);
+        if let Some(list) = rewrite.shallow {
+            target.shallow = list;
+        }
         state.dropped_packs.extend(rewrite.dropped_packs);
         state.removed_since_checkpoint = true;
         state.submitted += 1;

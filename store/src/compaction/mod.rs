@@ -11,6 +11,7 @@
 mod adoption;
 mod copying;
 mod emptying;
+mod ends;
 mod entries;
 mod output;
 mod plan;

@@ -8,7 +8,10 @@ use crate::{
     Error, Pace,
     core::Core,
     extent_writer::{ExtentWriter, WrittenExtent},
-    format::{operation::PackPlace, pack_index},
+    format::{
+        operation::PackPlace,
+        pack_index::{self, Ends},
+    },
     group_commit,
     objects::pack::TRAILER,
 };
@@ -35,14 +38,19 @@ pub(super) struct WrittenPack {
 }
 
 impl PackOutput {
-    /// Finds room for the pack of a plan, and writes its header.
+    /// Finds room for the pack of a plan and an index that names these ends, and writes the header of the pack.
     ///
     /// # Errors
     /// [`Error::DeviceFull`].
-    pub(super) async fn begin(core: &Rc<Core>, plan: &Plan, effort: Effort) -> Result<Self, Error> {
+    pub(super) async fn begin(
+        core: &Rc<Core>,
+        plan: &Plan,
+        ends: &Ends,
+        effort: Effort,
+    ) -> Result<Self, Error> {
         let reserve = policy::reserve(&core.state.borrow(), core.capacity.get(), effort);
         let needed = 12 + plan.bound + TRAILER + u64::from(core.disk.block_size);
-        let extent = ExtentWriter::of_size(core, needed + pack_index::length(plan.len(), &[])?, reserve)?;
+        let extent = ExtentWriter::of_size(core, needed + pack_index::length(plan.len(), ends)?, reserve)?;
         let mut output = Self { core: core.clone(), extent, hasher: Sha1::new(), flushed: 0 };
         let count = u32::try_from(plan.len()).map_err(|_| Error::Limit("objects in a pack".into()))?;
         output.append(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count)).await?;
@@ -67,7 +75,7 @@ impl PackOutput {
     }
 
     /// Ends the pack, writes its index, and makes both durable.
-    pub(super) async fn finish(mut self, plan: Plan, pace: &Pace) -> Result<WrittenPack, Error> {
+    pub(super) async fn finish(mut self, plan: Plan, ends: &Ends, pace: &Pace) -> Result<WrittenPack, Error> {
         let checksum = ObjectId::Sha1(self.hasher.finalize().into());
         let core = self.core;
         note_failure(&core, self.extent.append_within(checksum.as_slice()))?;
@@ -78,7 +86,7 @@ impl PackOutput {
         pace.spend(1 << 20).await;
         let extent = &mut self.extent;
         let written =
-            pack_index::write(&mut records, &checksum, &[], &mut |bytes| extent.append_within(bytes));
+            pack_index::write(&mut records, &checksum, ends, &mut |bytes| extent.append_within(bytes));
         let (index_length, index_checksum) = note_failure(&core, written)?;
         let extent = note_failure(&core, self.extent.finish())?;
         flush(&core).await?;

@@ -16,8 +16,8 @@ use crate::{
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-/// The most objects of one new pack: 16 MiB of memory. More become several packs.
-pub(super) const MAX_OBJECTS: usize = 1 << 17;
+/// The most objects of one new pack: 16 MiB of memory. More become several packs; in tests sooner.
+pub(super) const MAX_OBJECTS: usize = if cfg!(test) { 1 << 14 } else { 1 << 17 };
 /// The longest chain of deltas that is copied, as in `git repack`; what would be deeper is encoded anew.
 const MAX_DEPTH: u8 = 50;
 /// The depth is being computed: a chain that comes here again is a circle.

@@ -28,6 +28,9 @@ const MIN_GARBAGE_WANTED: u64 = 64 << 10;
 /// Unused bytes of the log, in segments, below which it is left alone.
 const MIN_UNUSED: u64 = 8;
 
+/// Commits that are given back at once, so that what they leave is not waited for until the repository has grown.
+const LARGE_CUT: u64 = 1000;
+
 /// How much is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Effort {
@@ -61,6 +64,13 @@ impl RepositoryCompaction {
     /// Whether it is left alone.
     pub(super) fn is_set_aside(&self) -> bool {
         self.set_aside.is_some()
+    }
+
+    /// History was cut off: whether that pays is found out at once where it was much of it.
+    pub(crate) fn note_cut(&mut self, given_back: u64) {
+        if given_back >= LARGE_CUT {
+            self.examined_bytes = 0;
+        }
     }
 
     /// It is left alone from now on.

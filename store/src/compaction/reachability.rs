@@ -8,7 +8,7 @@
 
 use super::policy;
 use crate::{
-    Error, Object, Pace, Repository, Tree,
+    Error, Object, Objects, Pace, Repository, Tree,
     core::{Core, RepositoryState},
     format::record::Record,
     objects::{
@@ -91,6 +91,11 @@ pub(super) struct Reachability<'a> {
     decoded: RefCell<Cache<ObjectId, Object>>,
     /// Objects that were found to be reachable after the pack was planned.
     pub(super) late: Option<Vec<ObjectId>>,
+    /// What the references were when the collection began.
+    tips: Vec<ObjectId>,
+    /// Whether these have been followed, and whether something that was stored then has been found beyond them.
+    followed: bool,
+    beyond: bool,
 }
 
 impl<'a> Reachability<'a> {
@@ -116,7 +121,32 @@ impl<'a> Reachability<'a> {
             stack: Vec::new(),
             decoded: RefCell::new(Cache::new(CACHE)),
             late: None,
+            tips: Vec::new(),
+            followed: false,
+            beyond: false,
         })
+    }
+
+    /// Follows the references as they are when the collection begins: [`tips`](Self::tips).
+    pub(super) async fn follow_references(&mut self, pace: &Pace) -> Result<(), Error> {
+        let roots = policy::roots(&self.core.state.borrow(), &self.repository.borrow());
+        // There is no telling them apart from what else is in use.
+        let Some((mut references, _)) = roots else { return Ok(()) };
+        references.sort_unstable();
+        references.dedup();
+        for id in references {
+            self.tips.push(id);
+            self.stack.push(Work::Any(id));
+        }
+        self.follow(pace).await?;
+        self.followed = true;
+        Ok(())
+    }
+
+    /// Objects that reach all that is live of what was stored when the collection began; `None` where that is
+    /// not known.
+    pub(super) fn tips(&self) -> Option<Vec<ObjectId>> {
+        (self.followed && !self.beyond).then(|| self.tips.clone())
     }
 
     /// What must be kept, and is not known to be: `Ok(false)` when there is nothing more, so that what is
@@ -212,8 +242,10 @@ impl<'a> Reachability<'a> {
                 };
                 let tree = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).tree_id();
                 let tree = tree.map_err(|error| malformed(error.to_string()))?;
-                let parents = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids();
-                self.stack.extend(parents.map(|parent| Work::Commit(parent, Some(tree))));
+                if !handle.is_shallow(&id) {
+                    let parents = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids();
+                    self.stack.extend(parents.map(|parent| Work::Commit(parent, Some(tree))));
+                }
                 // First the tree: the parents' are compared with it.
                 self.stack.push(Work::Tree(tree, above));
             }
@@ -261,6 +293,7 @@ impl<'a> Reachability<'a> {
             None if self.repository.borrow().contains(id)? => return Ok(self.added.insert(*id)),
             None => return Err(Error::NoObject(*id)),
         };
+        self.beyond |= new && self.followed;
         if new && let Some(late) = &mut self.late {
             late.push(*id);
         }

@@ -5,6 +5,7 @@ use super::{
     Compacted,
     adoption::Rewrite,
     copying::Copying,
+    ends,
     entries::{EntryReader, Place},
     free_space,
     output::PackOutput,
@@ -18,6 +19,7 @@ use crate::{
     core::{Core, Journal, RepositoryState},
     format::{
         layout::SEGMENT,
+        pack_index::Ends,
         record::{Attributes, Record},
     },
     log::is_large,
@@ -25,6 +27,7 @@ use crate::{
         entry::{EntryHeader, encode_whole, with_stream},
         pack::AdoptedPack,
     },
+    retention::ShallowList,
 };
 use gix_hash::ObjectId;
 use gix_object::Kind;
@@ -173,7 +176,8 @@ impl Rewriting<'_> {
         let mut sizes = Vec::with_capacity(packs.len());
         for pack in &packs {
             // What cannot be in one plan would not become one pack.
-            let joins = pack.len()? <= MAX_OBJECTS / 2;
+            // And those that belong together are sent whole only as long as all of them are there.
+            let joins = pack.len()? <= MAX_OBJECTS / 2 && pack.ends()?.packs < 2;
             sizes.push(if joins { pack.pack_length() } else { u64::MAX });
         }
         let mut joining = policy::joining(&sizes, bytes, Effort::Routine);
@@ -298,6 +302,7 @@ impl Rewriting<'_> {
         let moves = self.repository.borrow().stranding_moves;
         let journaling = Journaling::begin(self.repository);
         let mut reachability = Reachability::new(self.core, self.repository)?;
+        reachability.follow_references(self.pace).await?;
         // From then on, readers see what the references have moved to.
         moment.durable(self.core).await?;
         while reachability.gather()? {
@@ -325,8 +330,10 @@ impl Rewriting<'_> {
             }
             // From here to the adoption nothing else runs, so what was found holds.
             let saved = self.save_late(&reachability, &units, &mut rewrite)?;
+            rewrite.shallow = self.shallow_left(&reachability)?;
             self.done.unreachable += units.unreachable.saturating_sub(saved);
             rewrite.collected = moves_done;
+            self.core.forget_decoded();
         } else if units.unreachable == 0 && moves_done > 0 {
             rewrite.collected = moves_done;
         } else {
@@ -334,6 +341,19 @@ impl Rewriting<'_> {
         }
         drop((units, reachability, journaling));
         self.adopt(rewrite).await
+    }
+
+    /// The shallow list without commits that are dropped. It goes along also when it stays as it is, so that
+    /// nobody who has lost other parts of the log looks for what is below.
+    fn shallow_left(&self, reachability: &Reachability<'_>) -> Result<Option<ShallowList>, Error> {
+        let list = self.repository.borrow().shallow.clone();
+        let mut left = Vec::with_capacity(list.len());
+        for id in list.iter() {
+            if reachability.is_live(&id)? {
+                left.push(id);
+            }
+        }
+        Ok((!list.is_empty()).then(|| left.into_iter().collect()))
     }
 
     /// Copies what is reachable of the units.
@@ -363,6 +383,7 @@ impl Rewriting<'_> {
         let rewrite =
             Rewrite { dropped_packs: packs.clone(), ranges: distinct(ranges), ..Rewrite::default() };
         let mut writer = Writer::new(self, &reader, rewrite);
+        writer.ends = units.ends(reachability);
         for (number, marked) in (0_u16..).zip(&dropped_packs) {
             for position in marked.pack.positions()? {
                 let position = position?;
@@ -467,7 +488,7 @@ impl Units {
             }
         }
         let mut packs = Vec::new();
-        let mut all_packs = Vec::new();
+        let (mut all_packs, mut gone_from_packs) = (Vec::new(), 0);
         for (number, marked) in reachability.packs.iter().enumerate() {
             let (length, objects) = (marked.pack.pack_length(), marked.live.len() as u64);
             let gone = objects - marked.live.count();
@@ -478,6 +499,7 @@ impl Units {
             if gone > 0 {
                 packs.push(number);
                 garbage += gone_bytes;
+                gone_from_packs += gone_bytes;
                 live += length - gone_bytes;
             }
         }
@@ -490,9 +512,34 @@ impl Units {
             log = true;
             packs = all_packs.iter().map(|(number, _)| *number).collect();
             live = log_live + all_packs.iter().map(|(_, length)| length).sum::<u64>();
-            live = live.saturating_sub(garbage);
+            live = live.saturating_sub(gone_from_packs);
         }
         Self { pays, log, packs, into_log: live < MIN_PACK, unreachable }
+    }
+
+    /// The ends of all packs together that are written, when they are all that the references reach, but for
+    /// objects that stay in extents of their own. No object is in two of them: one copy of each is marked.
+    fn ends(&self, reachability: &Reachability<'_>) -> Option<Ends> {
+        let mut ends = reachability.tips()?;
+        let (mut objects, mut others) = (0, Vec::new());
+        for (number, record) in reachability.records.iter().enumerate() {
+            match (reachability.live_records.get(number), stays(record)) {
+                (true, true) => others.push(record.id()),
+                (true, false) => objects += 1,
+                (false, _) => {}
+            }
+        }
+        // What only a reference leads to is no boundary.
+        if others.iter().any(|id| ends.contains(id)) {
+            return None;
+        }
+        if self.into_log || self.packs.len() < reachability.packs.len() || (objects > 0 && !self.log) {
+            return None;
+        }
+        objects += reachability.packs.iter().map(|marked| marked.live.count()).sum::<u64>();
+        ends.append(&mut others);
+        let packs = objects.div_ceil(MAX_OBJECTS as u64) as u32;
+        Some(Ends::of_several(ends, packs))
     }
 
     /// Whether the copy of an object that was found is among what is dropped.
@@ -520,21 +567,23 @@ struct Writer<'a> {
     rewrite: Rewrite,
     /// Bytes that are put into the log.
     put: usize,
+    /// The ends of all packs; while they are not known, they are looked for when there is one pack only.
+    ends: Option<Ends>,
 }
 
 impl<'a> Writer<'a> {
     fn new(rewriting: &Rewriting<'a>, reader: &'a EntryReader<'a>, rewrite: Rewrite) -> Self {
         let Rewriting { core, repository, pace, effort, .. } = *rewriting;
-        Self { core, repository, pace, reader, effort, plan: Plan::new(), rewrite, put: 0 }
+        Self { core, repository, pace, reader, effort, plan: Plan::new(), rewrite, put: 0, ends: None }
     }
 
     /// Adds an object to the pack.
     async fn add(&mut self, id: ObjectId, kind: Kind, place: Place) -> Result<(), Error> {
         self.check_there()?;
-        self.plan.add(id, kind, place);
         if self.plan.len() >= MAX_OBJECTS {
-            self.write_pack().await?;
+            self.write_pack(false).await?;
         }
+        self.plan.add(id, kind, place);
         self.pace.spend(500).await;
         Ok(())
     }
@@ -552,18 +601,27 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn write_pack(&mut self) -> Result<(), Error> {
+    async fn write_pack(&mut self, last: bool) -> Result<(), Error> {
         let mut plan = std::mem::replace(&mut self.plan, Plan::new());
         plan.finish(self.reader, self.pace).await?;
-        let mut output = PackOutput::begin(self.core, &plan, self.effort).await?;
+        let ends = match &self.ends {
+            Some(ends) => ends.clone(),
+            None if last && self.rewrite.packs.is_empty() => {
+                let repository = Repository::new(self.core.clone(), self.repository.clone());
+                ends::of_plan(&repository, &plan, &self.rewrite.dropped_packs, self.pace).await?
+            }
+            None => Ends::default(),
+        };
+        self.check_there()?;
+        let mut output = PackOutput::begin(self.core, &plan, &ends, self.effort).await?;
         Copying::new(self.core, self.repository, self.reader, self.pace).run(&mut plan, &mut output).await?;
-        self.rewrite.packs.push(output.finish(plan, self.pace).await?);
+        self.rewrite.packs.push(output.finish(plan, &ends, self.pace).await?);
         self.check_there()
     }
 
     async fn finish(mut self) -> Result<Rewrite, Error> {
         if self.plan.len() > 0 {
-            self.write_pack().await?;
+            self.write_pack(true).await?;
         }
         Ok(self.rewrite)
     }

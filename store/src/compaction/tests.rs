@@ -344,3 +344,68 @@ fn what_somebody_reads_is_not_collected() {
     assert!(!repository.contains(&read));
     assert_clean(&device, &store);
 }
+
+/// The pack of a clone of these, and how many of its objects came with packs that were sent whole.
+fn cloned(repository: &Repository) -> (Vec<u8>, u32) {
+    let tip = repository.reference(MAIN).unwrap();
+    let line = format!("want {tip} side-band-64k ofs-delta\n");
+    let request = format!("{:04x}{line}00000009done\n", line.len() + 4);
+    let reply = crate::wire::upload_pack(repository, crate::wire::Protocol::V0, request.into());
+    let answer: Vec<_> = block_on(futures_util::StreamExt::collect(reply));
+    let answer = answer.concat();
+    let (mut pack, mut text, mut rest) = (Vec::new(), String::new(), &answer[8..]);
+    while let Some(length) = rest.get(..4) {
+        let length = usize::from_str_radix(std::str::from_utf8(length).unwrap(), 16).unwrap();
+        match rest.get(4..length.max(4)).and_then(|band| band.split_first()) {
+            Some((1, data)) => pack.extend_from_slice(data),
+            Some((_, data)) => text += &String::from_utf8_lossy(data),
+            None => break,
+        }
+        rest = &rest[length..];
+    }
+    let (_, number) = text.rsplit_once("pack-reused ").unwrap();
+    (pack, number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn packs_that_a_collection_has_written_together_are_cloned_together() {
+    let device = device(128);
+    let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("ada").unwrap();
+    calendar(&repository, 40, 110);
+    // Beside a large file, which stays where it is.
+    put(&repository, MAIN, "large.bin", noise(1, 1_300_000));
+    block_on(store.compact()).unwrap();
+    let packed = reachable(&repository).len() as u32 - 1;
+    {
+        let state = repository.state().borrow();
+        assert_eq!((state.packs.len(), state.index.len()), (2, 1));
+        assert!(state.packs.iter().all(|pack| pack.ends().unwrap().packs == 2));
+    }
+    for round in 0..3 {
+        let (pack, reused) = cloned(&repository);
+        assert_eq!(reused, if round < 2 { packed } else { 0 });
+        let scratch = Scratch::new(&format!("together-{round}"));
+        fs::write(scratch.0.join("test.pack"), &pack).unwrap();
+        scratch.git(&["index-pack", "--strict", "test.pack"]);
+        let verified = scratch.git(&["verify-pack", "-v", "test.idx"]);
+        let ids = verified.lines().filter_map(|line| ObjectId::from_hex(line.get(..40)?.as_bytes()).ok());
+        let ids: BTreeSet<_> = ids.collect();
+        assert_eq!(ids, reachable(&repository));
+        assert_eq!(u32::from_be_bytes(pack[8..12].try_into().unwrap()) as usize, ids.len());
+        assert_clean(&device, &store);
+        if round == 0 {
+            put(&repository, MAIN, "new.ics", event(7, 7));
+        } else {
+            // What is no longer wanted is in all of them.
+            let text = repository.object(&repository.reference(MAIN).unwrap()).unwrap().data;
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            let parent = text.lines().find_map(|line| line.strip_prefix("parent ")).unwrap();
+            let parent = ObjectId::from_hex(parent.as_bytes()).unwrap();
+            let older = repository.object(&parent).unwrap().data;
+            let older = String::from_utf8(older.to_vec()).unwrap();
+            let older = older.lines().find_map(|line| line.strip_prefix("parent ")).unwrap();
+            set_reference(&repository, MAIN, Some(ObjectId::from_hex(older.as_bytes()).unwrap()));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::{
     operation::PackPlace,
     record::{RECORD, Record},
 };
-use crate::Error;
+use crate::{Error, retention::ShallowList};
 use gix_hash::ObjectId;
 use std::collections::BTreeMap;
 
@@ -20,6 +20,8 @@ pub(crate) struct RepositoryImage {
     /// How often references were moved so that objects may have become unreachable, and were not collected.
     pub(crate) stranding_moves: u64,
     pub(crate) references: BTreeMap<String, ObjectId>,
+    /// The commits whose parents it does without.
+    pub(crate) shallow: ShallowList,
     pub(crate) packs: Vec<PackPlace>,
     /// Sorted by id.
     pub(crate) records: Vec<Record>,
@@ -54,12 +56,14 @@ impl CheckpointWriter {
         Self(out)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the fields in their order, none of them copied")]
     pub(crate) fn repository(
         &mut self,
         number: u32,
         name: &str,
         stranding_moves: u64,
         references: &BTreeMap<String, ObjectId>,
+        shallow: &ShallowList,
         packs: &[PackPlace],
         records: &[Record],
     ) {
@@ -72,6 +76,8 @@ impl CheckpointWriter {
             put_text(out, name);
             out.extend_from_slice(id.as_bytes());
         }
+        out.extend_from_slice(&(shallow.len() as u32).to_le_bytes());
+        out.extend_from_slice(shallow.bytes());
         out.extend_from_slice(&(packs.len() as u32).to_le_bytes());
         packs.iter().for_each(|pack| pack.encode(out));
         out.extend_from_slice(&(records.len() as u64).to_le_bytes());
@@ -117,6 +123,8 @@ fn decode_repository(reader: &mut Reader<'_>) -> Result<RepositoryImage, Error> 
         let name = reader.text()?.to_owned();
         image.references.insert(name, reader.id()?);
     }
+    let shallow = reader.u32()? as usize;
+    image.shallow = ShallowList::decode(reader.bytes(shallow.saturating_mul(20))?)?;
     for _ in 0..reader.u32()? {
         image.packs.push(PackPlace::decode(reader)?);
     }
@@ -148,6 +156,7 @@ mod tests {
             name: name.into(),
             stranding_moves: 5,
             references: [("refs/heads/main".into(), id(1)), ("refs/tags/v1".into(), id(2))].into(),
+            shallow: [id(7), id(5)].into_iter().collect(),
             packs: vec![PackPlace {
                 extent: Extent { first: 3, count: 1 },
                 pack_length: 10,
@@ -172,6 +181,7 @@ mod tests {
                 &image.name,
                 image.stranding_moves,
                 &image.references,
+                &image.shallow,
                 &image.packs,
                 &image.records,
             );

@@ -5,7 +5,7 @@ use super::{
     layout::Extent,
     record::Attributes,
 };
-use crate::Error;
+use crate::{Error, retention::ShallowList};
 use gix_hash::{ObjectId, oid};
 
 /// A pack that a repository has adopted, and its index behind it in the same extent.
@@ -72,6 +72,13 @@ pub(crate) enum Operation<'a> {
     Collected {
         moves: u64,
     },
+    /// The shallow list of the repository: all commits whose parents it does without.
+    Shallow {
+        /// Their ids, 20 bytes each, sorted, each once.
+        commits: &'a [u8],
+        /// Objects that were reachable may not be now.
+        strands: bool,
+    },
 }
 
 const CREATE_REPOSITORY: u8 = 1;
@@ -85,6 +92,7 @@ const COMMIT: u8 = 8;
 const DROP_PACK: u8 = 9;
 const DROP_RECORDS: u8 = 10;
 const COLLECTED: u8 = 11;
+const SHALLOW: u8 = 12;
 
 /// Bytes of an [`Operation::Object`] before its entry.
 pub(crate) const OBJECT_HEADER: usize = 1 + 20 + 2 + 4;
@@ -142,6 +150,12 @@ impl Operation<'_> {
             Self::Collected { moves } => {
                 out.push(COLLECTED);
                 out.extend_from_slice(&moves.to_le_bytes());
+            }
+            Self::Shallow { commits, strands } => {
+                out.push(SHALLOW);
+                out.push(u8::from(strands));
+                out.extend_from_slice(&((commits.len() / 20) as u32).to_le_bytes());
+                out.extend_from_slice(commits);
             }
         }
         out
@@ -231,6 +245,13 @@ impl<'a> Operations<'a> {
                 Operation::DropRecords { start, end }
             }
             COLLECTED => Operation::Collected { moves: reader.u64()? },
+            SHALLOW => {
+                let strands = reader.u8()? != 0;
+                let count = reader.u32()? as usize;
+                let commits = reader.bytes(count.saturating_mul(20))?;
+                ShallowList::check(commits)?;
+                Operation::Shallow { commits, strands }
+            }
             other => return Err(Error::Malformed(format!("operation {other} is unknown"))),
         }))
     }
@@ -256,6 +277,8 @@ mod tests {
             Operation::DropPack { first: 77 },
             Operation::DropRecords { start: 1 << 20, end: 1 << 40 },
             Operation::Collected { moves: 3 },
+            Operation::Shallow { commits: &[[1; 20], [2; 20]].concat(), strands: true },
+            Operation::Shallow { commits: &[], strands: false },
             Operation::Pack(PackPlace {
                 extent: Extent { first: 5, count: 2 },
                 pack_length: 1000,

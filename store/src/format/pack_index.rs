@@ -22,7 +22,7 @@ const ROW: usize = 16;
 /// Bytes at the end.
 pub(crate) const FOOTER: usize = 40;
 const MAGIC: &[u8; 8] = b"KPACKIDX";
-/// The most tips that are kept.
+/// The most tips and boundary objects that are kept.
 pub(crate) const MAX_TIPS: usize = 64;
 
 /// The end of an index: counts and checksum of the pack.
@@ -30,10 +30,39 @@ pub(crate) const MAX_TIPS: usize = 64;
 pub(crate) struct Footer {
     /// Objects of the pack.
     pub(crate) objects: u32,
-    /// Tips before the footer.
+    /// Tips and boundary before the footer.
     pub(crate) tips: u32,
     /// The pack's checksum.
     pub(crate) pack_checksum: ObjectId,
+    /// [`Ends::packs`].
+    pub(crate) packs: u32,
+}
+
+/// What a pack, or several packs that belong together, can be reached from.
+///
+/// The *tips* reach all objects of these packs (but for bases that a pack was completed with), and nothing
+/// else but what the *boundary* reaches: objects outside of them, each of which the tips reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// Tips, which the packs have, and boundary, which they have not; none when they are not known.
+    pub(crate) ids: Vec<ObjectId>,
+    /// How many packs belong together: that many name the same ends.
+    pub(crate) packs: u32,
+}
+
+impl Ends {
+    /// The ends of one pack, if there are any, and not too many.
+    pub(crate) fn of_one(ids: Vec<ObjectId>) -> Self {
+        Self::of_several(ids, 1)
+    }
+
+    /// The ends of so many packs, if there are any, and not too many.
+    pub(crate) fn of_several(ids: Vec<ObjectId>, packs: u32) -> Self {
+        match ids.len() {
+            1..=MAX_TIPS => Self { ids, packs },
+            _ => Self::default(),
+        }
+    }
 }
 
 /// What is known of one page.
@@ -80,26 +109,30 @@ impl Footer {
         out.extend_from_slice(&self.objects.to_le_bytes());
         out.extend_from_slice(&self.tips.to_le_bytes());
         out.extend_from_slice(self.pack_checksum.as_slice());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.packs.to_le_bytes());
     }
 
     /// Reads the last [`FOOTER`] bytes of an index of so many bytes.
     pub(crate) fn decode(bytes: &[u8], index_length: u64) -> Option<Self> {
         let mut reader = Reader::new(bytes.strip_prefix(MAGIC)?);
-        let footer =
-            Self { objects: reader.u32().ok()?, tips: reader.u32().ok()?, pack_checksum: reader.id().ok()? };
+        let footer = Self {
+            objects: reader.u32().ok()?,
+            tips: reader.u32().ok()?,
+            pack_checksum: reader.id().ok()?,
+            packs: reader.u32().ok()?,
+        };
         (footer.index_length() == index_length).then_some(footer)
     }
 
     /// Reads what follows the pages.
-    pub(crate) fn tail(&self, bytes: &[u8]) -> Result<(Vec<Row>, Vec<ObjectId>), Error> {
+    pub(crate) fn tail(&self, bytes: &[u8]) -> Result<(Vec<Row>, Ends), Error> {
         let mut reader = Reader::new(bytes);
         let mut rows = Vec::with_capacity(self.pages() as usize);
         for _ in 0..self.pages() {
             rows.push(Row { checksum: reader.u64()?, key: reader.u64()? });
         }
-        let tips = (0..self.tips).map(|_| reader.id()).collect::<Result<_, _>>()?;
-        Ok((rows, tips))
+        let ids = (0..self.tips).map(|_| reader.id()).collect::<Result<_, _>>()?;
+        Ok((rows, Ends { ids, packs: self.packs }))
     }
 }
 
@@ -132,31 +165,30 @@ fn count(objects: usize) -> Result<u32, Error> {
 }
 
 /// Bytes of the index of so many objects.
-pub(crate) fn length(objects: usize, tips: &[ObjectId]) -> Result<u64, Error> {
-    let tips = if tips.len() > MAX_TIPS { 0 } else { tips.len() as u32 };
+pub(crate) fn length(objects: usize, ends: &Ends) -> Result<u64, Error> {
     let pack_checksum = ObjectId::null(gix_hash::Kind::Sha1);
-    Ok(Footer { objects: count(objects)?, tips, pack_checksum }.index_length())
+    let footer = Footer { objects: count(objects)?, tips: count(ends.ids.len())?, pack_checksum, packs: 0 };
+    Ok(footer.index_length())
 }
 
 /// Writes the index of a pack, piece by piece and in order, and gives its length and checksum. Sorts
 /// `records`, whose offsets are those in the pack.
 ///
-/// `tips` are objects of the pack from which all of it can be reached (but for bases that it was completed
-/// with), and commits outside it, its boundary, which reach these bases and all else that the tips reach;
-/// none when that is not known or when there are more than [`MAX_TIPS`].
-///
 /// Memory: 4 bytes a record.
 pub(crate) fn write(
     records: &mut [Record],
     pack_checksum: &ObjectId,
-    tips: &[ObjectId],
+    ends: &Ends,
     out: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
 ) -> Result<(u64, u64), Error> {
-    let tips = if tips.len() > MAX_TIPS { &[] } else { tips };
-    let footer =
-        Footer { objects: count(records.len())?, tips: tips.len() as u32, pack_checksum: *pack_checksum };
-    records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
-    let mut tail = Vec::with_capacity(footer.pages() as usize * ROW + tips.len() * 20 + FOOTER);
+    let footer = Footer {
+        objects: count(records.len())?,
+        tips: count(ends.ids.len())?,
+        pack_checksum: *pack_checksum,
+        packs: ends.packs,
+    };
+    records.sort_unstable_by(Record::by_id);
+    let mut tail = Vec::with_capacity(footer.pages() as usize * ROW + ends.ids.len() * 20 + FOOTER);
     let mut page = Vec::with_capacity(PAGE);
     let mut end = |page: &mut Vec<u8>, key: u64, tail: &mut Vec<u8>| {
         page.resize(PAGE, 0);
@@ -181,7 +213,7 @@ pub(crate) fn write(
         }
         end(&mut page, part.first().map_or(0, offset), &mut tail)?;
     }
-    tips.iter().for_each(|id| tail.extend_from_slice(id.as_slice()));
+    ends.ids.iter().for_each(|id| tail.extend_from_slice(id.as_slice()));
     footer.encode(&mut tail);
     out(&tail)?;
     Ok((footer.index_length(), xxh3_64(&tail)))

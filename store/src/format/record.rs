@@ -4,6 +4,7 @@ use super::codec::Reader;
 use crate::Error;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
+use std::cmp::Ordering;
 
 /// An object in the log or in an extent of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,13 @@ impl Record {
 
     pub(crate) fn id_bytes(&self) -> &[u8; 20] {
         &self.id
+    }
+
+    /// The order of ids.
+    pub(crate) fn by_id(a: &Self, b: &Self) -> Ordering {
+        // As numbers first: they differ in their first bytes.
+        let start = |record: &Self| record.id.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        start(a).cmp(&start(b)).then_with(|| a.id.cmp(&b.id))
     }
 
     /// First byte of the pack entry on the device.

@@ -5,18 +5,22 @@
 
 use super::entry::{EntryHeader, MAX_ENTRY_HEADER};
 use crate::{
-    Error, Object,
+    Error, Object, Pace,
     disk::Disk,
     format::{
         operation::PackPlace,
-        pack_index::{self, FOOTER, Footer, PAGE, PLACES, Place, RECORDS, Row, id_key},
+        pack_index::{self, Ends, FOOTER, Footer, PAGE, PLACES, Place, RECORDS, Row, id_key},
         record::Record,
     },
 };
 use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
-use std::{cell::OnceCell, cmp::Ordering};
+use std::{
+    cell::{OnceCell, RefCell},
+    cmp::Ordering,
+    collections::HashMap,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a pack before its first entry.
@@ -28,6 +32,8 @@ pub(crate) const TRAILER: u64 = 20;
 pub(crate) struct AdoptedPack {
     source: Source,
     table: OnceCell<Table>,
+    /// By the numbers of other packs on the device: whether both have an object.
+    shares: RefCell<HashMap<u32, bool>>,
 }
 
 enum Source {
@@ -49,7 +55,7 @@ struct Table {
     footer: Footer,
     /// Pages of records, then pages of the order.
     rows: Vec<Row>,
-    tips: Vec<ObjectId>,
+    ends: Ends,
 }
 
 impl Table {
@@ -91,12 +97,16 @@ impl AdoptedPack {
     /// A pack on the device; its index is read when it is first needed.
     pub(crate) fn on_device(disk: Disk, place: PackPlace) -> Self {
         let owner = disk.pages.owner();
-        Self { source: Source::Device { disk, place, owner, index: None }, table: OnceCell::new() }
+        Self::new(Source::Device { disk, place, owner, index: None })
+    }
+
+    fn new(source: Source) -> Self {
+        Self { source, table: OnceCell::new(), shares: RefCell::default() }
     }
 
     /// A pack in memory, and its index as [`pack_index::write`] makes it.
     pub(crate) fn in_memory(pack: Bytes, index: Bytes) -> Self {
-        Self { source: Source::Memory { pack, index }, table: OnceCell::new() }
+        Self::new(Source::Memory { pack, index })
     }
 
     /// A pack on the device, with an index in memory of this checksum.
@@ -108,8 +118,7 @@ impl AdoptedPack {
     ) -> Self {
         let owner = disk.pages.owner();
         let place = PackPlace { index_length: index.len() as u64, index_checksum, ..place };
-        let source = Source::Device { disk, place, owner, index: Some(index) };
-        Self { source, table: OnceCell::new() }
+        Self::new(Source::Device { disk, place, owner, index: Some(index) })
     }
 
     /// Where the pack is on the device.
@@ -142,8 +151,8 @@ impl AdoptedPack {
         {
             return Err(damaged());
         }
-        let (rows, tips) = footer.tail(&tail)?;
-        Ok(self.table.get_or_init(|| Table { footer, rows, tips }))
+        let (rows, ends) = footer.tail(&tail)?;
+        Ok(self.table.get_or_init(|| Table { footer, rows, ends }))
     }
 
     fn index_length(&self) -> u64 {
@@ -166,19 +175,50 @@ impl AdoptedPack {
 
     /// A page of the index, verified.
     fn page(&self, number: u32) -> Result<Bytes, Error> {
+        match &self.source {
+            Source::Memory { .. } => self.read_page(number),
+            Source::Device { disk, owner, .. } => disk.pages.get((*owner, number), || self.read_page(number)),
+        }
+    }
+
+    /// A page of the index, verified, past the cache of pages.
+    fn read_page(&self, number: u32) -> Result<Bytes, Error> {
         let row = self.table()?.rows.get(number as usize);
         let row = row.ok_or_else(|| self.damaged("has fewer pages than it says"))?;
-        let load = || {
-            let page = self.read_index(u64::from(number) * PAGE as u64, PAGE)?;
-            if xxh3_64(&page) != row.checksum {
-                return Err(self.damaged(&format!("is damaged in page {number}")));
-            }
-            Ok(page)
-        };
-        match &self.source {
-            Source::Memory { .. } => load(),
-            Source::Device { disk, owner, .. } => disk.pages.get((*owner, number), load),
+        let page = self.read_index(u64::from(number) * PAGE as u64, PAGE)?;
+        if xxh3_64(&page) != row.checksum {
+            return Err(self.damaged(&format!("is damaged in page {number}")));
         }
+        Ok(page)
+    }
+
+    /// Whether no object is in both packs. What was found once is remembered.
+    pub(crate) async fn is_disjoint(&self, other: &Self, pace: &Pace) -> Result<bool, Error> {
+        let owner = match &other.source {
+            Source::Memory { .. } => None,
+            Source::Device { owner, .. } => Some(*owner),
+        };
+        if let Some(shares) = owner.and_then(|owner| self.shares.borrow().get(&owner).copied()) {
+            return Ok(!shares);
+        }
+        let shares = self.shares_ids(other, pace).await?;
+        owner.map(|owner| self.shares.borrow_mut().insert(owner, shares));
+        Ok(!shares)
+    }
+
+    /// Reads the ids of both packs side by side.
+    async fn shares_ids(&self, other: &Self, pace: &Pace) -> Result<bool, Error> {
+        let (mut ours, mut theirs) = (Ids::of(self)?, Ids::of(other)?);
+        let (mut our, mut their) = (ours.next()?, theirs.next()?);
+        while let (Some(a), Some(b)) = (our, their) {
+            match a.cmp(&b) {
+                Ordering::Equal => return Ok(true),
+                Ordering::Less => our = ours.next()?,
+                Ordering::Greater => their = theirs.next()?,
+            }
+            pace.spend(20).await;
+        }
+        Ok(false)
     }
 
     /// Reads all pages of the index.
@@ -203,10 +243,9 @@ impl AdoptedPack {
         Ok(self.table()?.footer.objects as usize)
     }
 
-    /// Objects from which all of the pack can be reached, when it holds all that they reach; none when that
-    /// is not known.
-    pub(crate) fn tips(&self) -> Result<&[ObjectId], Error> {
-        Ok(&self.table()?.tips)
+    /// What the pack, with those that belong to it, can be reached from.
+    pub(crate) fn ends(&self) -> Result<&Ends, Error> {
+        Ok(&self.table()?.ends)
     }
 
     /// Finds the record of an object.
@@ -392,10 +431,10 @@ impl AdoptedPack {
             return malformed("does not reach to the end of the pack");
         }
         let mut of_pack = 0;
-        for tip in &table.tips {
-            of_pack += usize::from(self.find(tip)?.is_some());
+        for id in &table.ends.ids {
+            of_pack += usize::from(self.find(id)?.is_some());
         }
-        if of_pack == 0 && !table.tips.is_empty() {
+        if of_pack == 0 && table.ends.packs == 1 {
             return malformed("names tips, none of which it has");
         }
         Ok(())
@@ -416,6 +455,32 @@ impl AdoptedPack {
             Source::Memory { pack, .. } => slice(pack, offset, length),
             Source::Device { disk, place, .. } => disk.read(place.extent.offset() + offset, length),
         }
+    }
+}
+
+/// The ids of a pack, sorted, read past the cache of pages.
+struct Ids<'a> {
+    pack: &'a AdoptedPack,
+    page: Bytes,
+    next: u32,
+    objects: u32,
+}
+
+impl<'a> Ids<'a> {
+    fn of(pack: &'a AdoptedPack) -> Result<Self, Error> {
+        Ok(Self { pack, page: Bytes::new(), next: 0, objects: pack.table()?.footer.objects })
+    }
+
+    fn next(&mut self) -> Result<Option<[u8; 20]>, Error> {
+        if self.next >= self.objects {
+            return Ok(None);
+        }
+        if self.next.is_multiple_of(RECORDS) {
+            self.page = self.pack.read_page(self.next / RECORDS)?;
+        }
+        let id = pack_index::id_at(&self.page, self.next).first_chunk().copied();
+        self.next += 1;
+        Ok(id)
     }
 }
 
@@ -454,7 +519,7 @@ mod tests {
         let disk = Disk::new(&device, 512, &options);
         let (extent, mut index) = (Extent { first: 3, count: 100 }, Vec::new());
         let (index_length, index_checksum) =
-            pack_index::write(&mut records, &ids[0], &ids[..1], &mut |bytes| {
+            pack_index::write(&mut records, &ids[0], &Ends::of_one(ids[..1].to_vec()), &mut |bytes| {
                 index.extend_from_slice(bytes);
                 Ok(())
             })

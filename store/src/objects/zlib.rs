@@ -17,10 +17,16 @@ pub(crate) enum Effort {
 /// trees and deltas of one entry, mostly ids, which no compression makes shorter.
 const STORED: usize = 128;
 
+/// What inflates to no more than this is inflated into a buffer of its own first, which has room beyond the end:
+/// inflating is fast while the longest match (258 bytes) surely fits, and an event is hardly longer than that.
+const SCRATCH_ROOM: usize = 32 << 10;
+const SLACK: usize = 512;
+
 thread_local! {
     static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(1), true));
     static SMALL: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(true));
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Appends the zlib stream of `data` to `out`.
@@ -71,21 +77,32 @@ fn store(data: &[u8], out: &mut Vec<u8>) {
 /// # Errors
 /// [`Error::Malformed`] when the stream is broken, incomplete or of another size.
 pub(crate) fn inflate(zlib: &[u8], size: usize) -> Result<(Vec<u8>, usize), Error> {
-    INFLATE.with_borrow_mut(|state| {
-        state.reset(true);
+    if size > SCRATCH_ROOM {
         // A stream can expand 1032-fold at most, so that a lying size cannot claim much memory.
         let mut out = Vec::with_capacity(size.min(zlib.len().saturating_mul(1032)).saturating_add(1));
+        return inflate_into(zlib, size, &mut out).map(|consumed| (out, consumed));
+    }
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.reserve_exact(SCRATCH_ROOM + SLACK);
+        inflate_into(zlib, size, scratch).map(|consumed| (scratch.to_vec(), consumed))
+    })
+}
+
+fn inflate_into(zlib: &[u8], size: usize, out: &mut Vec<u8>) -> Result<usize, Error> {
+    INFLATE.with_borrow_mut(|state| {
+        state.reset(true);
         loop {
             let (consumed, produced) = (state.total_in(), state.total_out());
             let input = zlib.get(consumed as usize..).unwrap_or_default();
             let status = state
-                .decompress_vec(input, &mut out, FlushDecompress::Finish)
+                .decompress_vec(input, out, FlushDecompress::Finish)
                 .map_err(|error| Error::Malformed(format!("zlib stream: {error}")))?;
             if out.len() > size {
                 return Err(Error::Malformed(format!("zlib stream gives more than {size} bytes")));
             }
             match status {
-                Status::StreamEnd if out.len() == size => return Ok((out, state.total_in() as usize)),
+                Status::StreamEnd if out.len() == size => return Ok(state.total_in() as usize),
                 Status::StreamEnd => {
                     return Err(Error::Malformed(format!(
                         "zlib stream gives {} bytes, not {size}",

@@ -58,8 +58,8 @@ pub(crate) struct LinkCheck {
     forgotten: bool,
 }
 
-fn missing(id: &ObjectId) -> Error {
-    Error::Malformed(format!("missing necessary objects: {id}"))
+fn missing(repository: &Repository, id: &ObjectId) -> Error {
+    Error::Malformed(format!("missing necessary objects: {id}{}", repository.why_missing()))
 }
 
 fn check_kind(link: &Link, actual: Kind) -> Result<(), Error> {
@@ -87,7 +87,7 @@ impl LinkCheck {
         }
     }
 
-    /// How many objects the pack declares.
+    /// How many objects the pack declares, before the first of them.
     pub(crate) fn expect(&mut self, pushed: u32) {
         self.pushed = pushed as usize;
         self.recent = vec![[NOTHING; 21]; self.pushed.next_power_of_two().min(RECENT)];
@@ -116,7 +116,9 @@ impl LinkCheck {
     }
 
     fn sort(&mut self) {
-        self.fresh.sort_unstable();
+        // Ids as numbers first: they differ in their first bytes.
+        let start = |link: &Link| link.first_chunk().copied().map_or(0, u64::from_be_bytes);
+        self.fresh.sort_unstable_by(|a, b| start(a).cmp(&start(b)).then_with(|| a.cmp(b)));
         self.fresh.dedup();
         merge(&mut self.sorted, &mut self.fresh);
     }
@@ -135,7 +137,10 @@ impl LinkCheck {
         self.remember(&found);
         // An object may be needed as of several kinds, which is found out in the end.
         if self.sorted.len() > 4 * self.pushed {
-            return Err(Error::Malformed("missing necessary objects: it refers to more than it has".into()));
+            let why = self.repository.why_missing();
+            return Err(Error::Malformed(format!(
+                "missing necessary objects: it refers to more than it has{why}"
+            )));
         }
         Ok(())
     }
@@ -210,7 +215,7 @@ impl LinkCheck {
                         self.pin.add_everything();
                     }
                 }
-                _ => return Err(missing(&id_of(link))),
+                _ => return Err(missing(&self.repository, &id_of(link))),
             }
         }
         for (number, record) in pushed.iter().enumerate().skip(at) {
@@ -233,7 +238,7 @@ impl LinkCheck {
     pub(crate) fn still_present(&self) -> Result<(), Error> {
         let ids = self.present.iter().map(|id| ObjectId::Sha1(*id));
         match ids.into_iter().find(|id| !self.repository.contains(id)) {
-            Some(id) => Err(missing(&id)),
+            Some(id) => Err(missing(&self.repository, &id)),
             None => Ok(()),
         }
     }

@@ -18,6 +18,11 @@ impl Pace {
         Self { spent: Cell::default(), never_yields: true }
     }
 
+    /// Accounts for `cost` where nothing can be waited for: who spends next may have to yield.
+    pub fn owe(&self, cost: u64) {
+        self.spent.set(self.spent.get().saturating_add(cost));
+    }
+
     /// Accounts for `cost` (about one a byte that is hashed or inflated), and yields when it is time.
     /// Returns whether it did.
     pub async fn spend(&self, cost: u64) -> bool {

@@ -23,6 +23,10 @@ use sha1::{Digest, Sha1};
 /// Bytes of memory for each object of a pack while it is read: its record, its place among the deltas, and a
 /// link to it.
 const PER_OBJECT: u64 = 64;
+/// Bytes of inflated deltas that are kept at most; of the room for bases of deltas not more than a quarter.
+const KEPT_DELTAS: u64 = 4 << 20;
+/// Bookkeeping of one of them, in bytes.
+const KEPT_OVERHEAD: usize = 48;
 /// Memory for a push where it is not scarce.
 const MEMORY: u64 = 256 << 20;
 
@@ -39,7 +43,8 @@ pub struct PackLimits {
     pub delta_depth: u32,
     /// Sizes of all objects together, inflated and resolved, in bytes: bounds the time a push may take.
     pub resolved_size: u64,
-    /// Bytes of delta bases that are kept at once; beyond it they are made again when needed.
+    /// Bytes of delta bases, and of deltas that wait for theirs, that are kept at once; beyond it they are made,
+    /// or inflated, again when needed.
     pub delta_bases: u64,
 }
 
@@ -125,7 +130,8 @@ struct Frame {
 
 /// Reads a pack. Deltas may be against objects of one repository and no other.
 ///
-/// Memory: 36 bytes an object, 8 more for a delta, 24 for one whose base is named by its id; and one object.
+/// Memory: 36 bytes an object, 8 more for a delta, 24 for one whose base is named by its id; what
+/// [`PackLimits::delta_bases`] allows; and one object.
 pub(crate) struct PackReader {
     repository: Repository,
     limits: PackLimits,
@@ -139,6 +145,10 @@ pub(crate) struct PackReader {
     bases: Vec<u32>,
     /// The last bytes so far: perhaps the trailer.
     last: Vec<u8>,
+    /// What deltas inflate to, by their position, as far as there is room: so that they are inflated once.
+    deltas: Vec<(u32, Box<[u8]>)>,
+    /// Bytes of these.
+    deltas_size: u64,
     /// Deltas sorted by their base's position: (base, delta).
     by_position: Vec<(u32, u32)>,
     /// Deltas sorted by their base's id.
@@ -163,6 +173,8 @@ impl PackReader {
             thin_bases: Vec::new(),
             bases: Vec::new(),
             last: Vec::new(),
+            deltas: Vec::new(),
+            deltas_size: 0,
             by_position: Vec::new(),
             by_id: Vec::new(),
             resolved: 0,
@@ -184,8 +196,10 @@ impl PackReader {
         self.keep(bytes, pace).await?;
         let mut input = bytes;
         while let Some((entry, data)) = self.scanner.next_entry(&mut input, &self.limits)? {
+            let cost = data.len() as u64 + 500;
             self.add(&entry, &data, visit)?;
-            pace.spend(data.len() as u64 + 500).await;
+            self.scanner.recycle(data);
+            pace.spend(cost).await;
         }
         Ok(())
     }
@@ -218,24 +232,52 @@ impl PackReader {
             EntryContent::Whole(kind) => (found(kind, data, visit)?, kind),
             EntryContent::OffsetDelta(distance) => {
                 let base = entry.offset.checked_sub(distance).filter(|_| distance > 0);
-                let base = base
-                    .and_then(|base| self.entries.binary_search_by_key(&base, Record::offset).ok())
-                    .ok_or_else(|| {
-                        Error::Malformed(format!(
-                            "pack entry {position} at offset {}: delta base is not an earlier entry",
-                            entry.offset
-                        ))
-                    })?;
+                let base = base.and_then(|base| self.entry_at(base)).ok_or_else(|| {
+                    Error::Malformed(format!(
+                        "pack entry {position} at offset {}: delta base is not an earlier entry",
+                        entry.offset
+                    ))
+                })?;
                 self.by_position.push((base as u32, position));
+                self.keep_delta(position, data);
                 (WAITS, Kind::Blob)
             }
             EntryContent::ReferenceDelta(base) => {
                 self.by_id.push((base, position));
+                self.keep_delta(position, data);
                 (WAITS, Kind::Blob)
             }
         };
         self.entries.push(Record::new(&id, entry.offset, entry.length, Attributes::new(kind, None)));
         Ok(())
+    }
+
+    /// The position of the entry at an offset, which most often is the last one.
+    fn entry_at(&self, offset: u64) -> Option<usize> {
+        if self.entries.last().is_some_and(|last| last.offset() == offset) {
+            return Some(self.entries.len() - 1);
+        }
+        self.entries.binary_search_by_key(&offset, Record::offset).ok()
+    }
+
+    fn keep_delta(&mut self, position: u32, data: &[u8]) {
+        let size = self.deltas_size + (data.len() + KEPT_OVERHEAD) as u64;
+        if size <= (self.limits.delta_bases / 4).min(KEPT_DELTAS) {
+            self.deltas_size = size;
+            self.deltas.push((position, data.into()));
+        }
+    }
+
+    /// What a delta inflates to. It is asked for once, or else it is inflated again.
+    fn take_delta(&mut self, position: u32) -> Result<Vec<u8>, Error> {
+        let kept = self.deltas.binary_search_by_key(&position, |(position, _)| *position);
+        match kept.ok().and_then(|at| self.deltas.get_mut(at)) {
+            Some((_, data)) if !data.is_empty() => {
+                self.deltas_size -= (data.len() + KEPT_OVERHEAD) as u64;
+                Ok(std::mem::take(data).into())
+            }
+            _ => self.inflate(&self.entry(position)?),
+        }
     }
 
     /// Resolves the deltas, when all bytes of the pack were taken.
@@ -258,7 +300,7 @@ impl PackReader {
         self.by_id.sort_unstable();
         self.resolve_deltas(pace, progress, visit).await?;
         let Self { storage, entries: mut records, thin_bases, .. } = self;
-        records.sort_unstable_by(|a, b| a.id_bytes().cmp(b.id_bytes()));
+        records.sort_unstable_by(Record::by_id);
         if let Some([first, _]) = records.array_windows().find(|[a, b]| a.id_bytes() == b.id_bytes()) {
             return Err(Error::Malformed(format!("pack has object {} twice", first.id())));
         }
@@ -346,7 +388,7 @@ impl PackReader {
                     data
                 }
             };
-            let instructions = self.inflate(&entry)?;
+            let instructions = self.take_delta(position)?;
             let result = delta::apply(&data, &instructions, self.limits.object_size)?;
             self.charge(result.len())?;
             let id = found(kind, &result, visit)?;
@@ -371,7 +413,7 @@ impl PackReader {
                 kept += frame.data.as_ref().map_or(0, |data| data.len() as u64);
                 stack.push(frame);
                 for older in stack.iter_mut().rev().skip(1).rev() {
-                    if kept <= self.limits.delta_bases {
+                    if kept + self.deltas_size <= self.limits.delta_bases {
                         break;
                     }
                     kept -= older.data.take().map_or(0, |data| data.len() as u64);

@@ -13,6 +13,8 @@ pub(crate) const HEADER: usize = gix_pack::data::header::SIZE;
 pub(crate) const TRAILER: usize = 20;
 /// Room that an object gets at once while it is inflated: what it says of its size is not believed.
 const ROOM: usize = 64 << 10;
+/// Room beyond the end: inflating is fast while the longest match (258 bytes) surely fits.
+const SLACK: usize = 512;
 
 /// One entry of a pack.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +169,8 @@ impl Scanner {
         }
         self.offset += header.length as u64;
         self.inflate.reset(true);
-        self.content = Vec::with_capacity((header.inflated_size as usize).min(ROOM) + 1);
+        self.content.clear();
+        self.content.reserve_exact(ROOM + SLACK);
         self.state = State::Stream(header);
         Ok(())
     }
@@ -228,6 +231,14 @@ impl Scanner {
         }
     }
 
+    /// Takes back what an entry inflated to, to use its memory again.
+    pub(crate) fn recycle(&mut self, content: Vec<u8>) {
+        // A large one would hold its memory until the end.
+        if content.capacity() <= 2 * ROOM {
+            self.content = content;
+        }
+    }
+
     /// Checks that all of the pack was there and nothing more, and gives its trailer.
     pub(crate) fn end(&self) -> Result<[u8; TRAILER], Error> {
         match (&self.state, self.partial.first_chunk()) {
@@ -272,7 +283,8 @@ mod tests {
             let mut found = Vec::new();
             for mut piece in pack.chunks(size) {
                 while let Some((entry, content)) = scanner.next_entry(&mut piece, &limits).unwrap() {
-                    found.push((entry.offset, entry.length, entry.content, content));
+                    found.push((entry.offset, entry.length, entry.content, content.clone()));
+                    scanner.recycle(content);
                 }
                 assert!(piece.is_empty());
             }

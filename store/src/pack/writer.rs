@@ -5,7 +5,7 @@ use crate::{
     objects::{
         entry::encode_whole,
         id_table::IdTable,
-        pack::{AdoptedPack, TRAILER},
+        pack::{AdoptedPack, HEADER, TRAILER},
     },
     pack::{encode_index, pack_index::IndexEntry},
 };
@@ -36,7 +36,7 @@ pub(crate) struct PackStatistics {
     pub(crate) reused: u32,
     /// Of them, deltas.
     pub(crate) reused_deltas: u32,
-    /// Objects beside these that came with a whole pack.
+    /// Objects beside these that came with whole packs.
     pub(crate) copied: u32,
 }
 
@@ -62,8 +62,8 @@ pub(crate) struct PackEncoder<'a> {
     repository: &'a Repository,
     options: &'a PackOptions,
     objects: &'a IdTable,
-    /// A pack all of whose objects come first, as they are, and none of which is among the others.
-    copied: Option<Rc<AdoptedPack>>,
+    /// Packs all of whose objects come first, as they are, and none of which is among the others.
+    copied: Vec<CopiedPack>,
     /// Where each object was written; 0 while it was not.
     offsets: Vec<u64>,
     offset: u64,
@@ -71,6 +71,13 @@ pub(crate) struct PackEncoder<'a> {
     statistics: PackStatistics,
     /// The entries so far, when an index is wanted.
     index: Option<Vec<IndexEntry>>,
+}
+
+/// A pack that is copied, and where its entries are in the new one.
+struct CopiedPack {
+    pack: Rc<AdoptedPack>,
+    start: u64,
+    end: u64,
 }
 
 /// What the receiver can take as the base of a delta.
@@ -99,7 +106,7 @@ impl<'a> PackEncoder<'a> {
             repository,
             options,
             objects,
-            copied: None,
+            copied: Vec::new(),
             offsets: vec![0; objects.len()],
             offset: 0,
             hasher: Sha1::new(),
@@ -133,33 +140,38 @@ impl<'a> PackEncoder<'a> {
 
     /// Appends the header of the pack.
     pub(crate) fn begin(&mut self, out: &mut Vec<u8>) {
-        self.begin_with(self.offsets.len() as u32, out);
+        self.write_header(self.offsets.len() as u32, out);
     }
 
-    fn begin_with(&mut self, count: u32, out: &mut Vec<u8>) {
+    fn write_header(&mut self, count: u32, out: &mut Vec<u8>) {
         self.emit(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count), out);
     }
 
-    /// Appends the header of a pack that begins with all objects of another, which [`copy_from`] appends.
+    /// Appends the header of a pack that begins with all objects of others, which [`copy`] appends.
     ///
-    /// [`copy_from`]: Self::copy_from
-    pub(crate) fn begin_copying(&mut self, pack: &Rc<AdoptedPack>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let copied = u32::try_from(pack.len()?).ok();
-        let count = copied.and_then(|copied| copied.checked_add(self.offsets.len() as u32));
-        self.begin_with(count.ok_or_else(|| Error::Limit("objects in a pack".into()))?, out);
-        self.statistics.copied = copied.unwrap_or_default();
-        self.copied = Some(pack.clone());
+    /// [`copy`]: Self::copy
+    pub(crate) fn begin_with(&mut self, packs: Vec<Rc<AdoptedPack>>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let mut start = HEADER;
+        let mut count = self.offsets.len();
+        for pack in packs {
+            count += pack.len()?;
+            let entries = pack.pack_length().saturating_sub(HEADER + TRAILER);
+            self.copied.push(CopiedPack { pack, start, end: start + entries });
+            start += entries;
+        }
+        self.statistics.copied = (count - self.offsets.len()) as u32;
+        let count = u32::try_from(count).map_err(|_| Error::Limit("objects in a pack".into()))?;
+        self.write_header(count, out);
         Ok(())
     }
 
-    /// Appends the next bytes of the pack that is copied, about `length`; false after the last.
-    pub(crate) fn copy_from(&mut self, length: u64, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let Some(pack) = &self.copied else { return Ok(false) };
-        let rest = pack.pack_length().saturating_sub(TRAILER).saturating_sub(self.offset);
-        if rest == 0 {
+    /// Appends the next bytes of the packs that are copied, about `length`; false after the last.
+    pub(crate) fn copy(&mut self, length: u64, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let Some(copied) = self.copied.iter().find(|copied| self.offset < copied.end) else {
             return Ok(false);
-        }
-        let part = pack.read(self.offset, rest.min(length))?;
+        };
+        let part =
+            copied.pack.read(self.offset - copied.start + HEADER, (copied.end - self.offset).min(length))?;
         self.emit(&part, out);
         Ok(true)
     }
@@ -173,8 +185,10 @@ impl<'a> PackEncoder<'a> {
                 Some(_) => BaseOf::Id,
             });
         }
-        if let Some(position) = self.copied.as_ref().map(|pack| pack.find(base)).transpose()?.flatten() {
-            return Ok(BaseOf::Offset(position.offset()));
+        for CopiedPack { pack, start, .. } in &self.copied {
+            if let Some(position) = pack.find(base)? {
+                return Ok(BaseOf::Offset(position.offset() - HEADER + start));
+            }
         }
         Ok(if self.options.known.contains(base) { BaseOf::Id } else { BaseOf::None })
     }
@@ -190,7 +204,7 @@ impl<'a> PackEncoder<'a> {
             }
             let entry = self.repository.encoded(&id)?;
             match entry.delta_base.map(|base| Ok::<_, Error>((base, self.base(&base)?))).transpose()? {
-                None => self.copy(number, whole(entry.kind), &entry, out),
+                None => self.reuse(number, whole(entry.kind), &entry, out),
                 // Stored copies of two objects may be deltas of each other: one goes whole.
                 Some((_, BaseOf::ToWrite(base))) if chain.contains(&base) => self.encode(number, &id, out)?,
                 Some((_, BaseOf::ToWrite(base))) => {
@@ -199,9 +213,9 @@ impl<'a> PackEncoder<'a> {
                 }
                 Some((_, BaseOf::Offset(offset))) => {
                     let base_distance = self.offset - offset;
-                    self.copy(number, Header::OfsDelta { base_distance }, &entry, out);
+                    self.reuse(number, Header::OfsDelta { base_distance }, &entry, out);
                 }
-                Some((base_id, BaseOf::Id)) => self.copy(number, Header::RefDelta { base_id }, &entry, out),
+                Some((base_id, BaseOf::Id)) => self.reuse(number, Header::RefDelta { base_id }, &entry, out),
                 Some((_, BaseOf::None)) => self.encode(number, &id, out)?,
             }
             chain.pop();
@@ -209,7 +223,7 @@ impl<'a> PackEncoder<'a> {
         Ok(())
     }
 
-    fn copy(&mut self, number: u32, header: Header, entry: &EncodedEntry, out: &mut Vec<u8>) {
+    fn reuse(&mut self, number: u32, header: Header, entry: &EncodedEntry, out: &mut Vec<u8>) {
         let start = encode_header(header, entry.inflated_size);
         self.note(number, &[&start, &entry.zlib]);
         self.emit(&start, out);

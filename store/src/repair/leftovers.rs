@@ -11,7 +11,7 @@ use crate::{
     format::{
         layout::{Extent, SEGMENT},
         operation::{Operation, Operations, PackPlace},
-        pack_index,
+        pack_index::{self, Ends},
     },
     objects::{
         entry::{EntryContent, EntryHeader, MAX_ENTRY_HEADER, hash},
@@ -87,7 +87,7 @@ impl Leftovers {
         let mut scanned = scan_pack(&self.disk, start, end, limits).ok()?;
         let mut index = Vec::new();
         let (index_length, index_checksum) =
-            pack_index::write(&mut scanned.records, &scanned.checksum, &[], &mut |bytes| {
+            pack_index::write(&mut scanned.records, &scanned.checksum, &Ends::default(), &mut |bytes| {
                 index.extend_from_slice(bytes);
                 Ok(())
             })

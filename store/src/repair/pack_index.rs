@@ -8,7 +8,7 @@ use crate::{
     disk::Disk,
     format::{
         operation::PackPlace,
-        pack_index::{self, FOOTER, Footer, PAGE, RECORDS},
+        pack_index::{self, Ends, FOOTER, Footer, PAGE, RECORDS},
         record::Record,
     },
 };
@@ -26,13 +26,13 @@ pub(super) struct NewIndex {
     pub(super) checksum: u64,
 }
 
-fn encode(records: &mut [Record], checksum: &ObjectId, tips: &[ObjectId]) -> Option<NewIndex> {
+fn encode(records: &mut [Record], checksum: &ObjectId, ends: &Ends) -> Option<NewIndex> {
     let mut bytes = Vec::new();
     let mut add = |part: &[u8]| {
         bytes.extend_from_slice(part);
         Ok(())
     };
-    let (_, checksum) = pack_index::write(records, checksum, tips, &mut add).ok()?;
+    let (_, checksum) = pack_index::write(records, checksum, ends, &mut add).ok()?;
     Some(NewIndex { bytes: bytes.into(), checksum })
 }
 
@@ -53,10 +53,15 @@ pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limits: ScanLimits) -> 
             *record = *old;
         }
     }
-    let tips = old.tips(scanned.records.len());
-    let index = encode(&mut scanned.records, &scanned.checksum, &tips)?;
-    let same = index.checksum == place.index_checksum && index.bytes.len() as u64 == place.index_length;
-    same.then_some(index.bytes)
+    let ids = old.ends(scanned.records.len());
+    // How many packs belong together may have rotted; most often it is one.
+    let counts = if ids.is_empty() { [0, 0] } else { [old.packs(), 1] };
+    counts.into_iter().find_map(|packs| {
+        let ends = Ends { ids: ids.clone(), packs };
+        let index = encode(&mut scanned.records, &scanned.checksum, &ends)?;
+        let same = index.checksum == place.index_checksum && index.bytes.len() as u64 == place.index_length;
+        same.then_some(index.bytes)
+    })
 }
 
 /// What a damaged index still says, as an index: what is wrong in it finds objects that do not match.
@@ -74,7 +79,7 @@ pub(super) fn usable_index(disk: &Disk, place: &PackPlace) -> Option<NewIndex> {
     let mut seen = HashSet::new();
     let mut records: Vec<Record> =
         by_offset.into_values().filter(|record| seen.insert(*record.id_bytes())).collect();
-    encode(&mut records, &ObjectId::null(gix_hash::Kind::Sha1), &[])
+    encode(&mut records, &ObjectId::null(gix_hash::Kind::Sha1), &Ends::default())
 }
 
 /// The bytes of a damaged index.
@@ -97,14 +102,19 @@ impl OldIndex {
             .filter(|record| record.length() > 0)
     }
 
-    /// Its tips, if it has so many objects.
-    fn tips(&self, objects: usize) -> Vec<ObjectId> {
-        let footer =
-            Footer { objects: objects as u32, tips: 0, pack_checksum: ObjectId::null(gix_hash::Kind::Sha1) };
+    /// Its tips and boundary, if it has so many objects.
+    fn ends(&self, objects: usize) -> Vec<ObjectId> {
+        let pack_checksum = ObjectId::null(gix_hash::Kind::Sha1);
+        let footer = Footer { objects: objects as u32, tips: 0, pack_checksum, packs: 0 };
         let without = usize::try_from(footer.index_length()).unwrap_or(usize::MAX);
         let end = self.bytes.len().saturating_sub(FOOTER);
         let start = without.saturating_sub(FOOTER);
         let tips = self.bytes.get(start..end).unwrap_or_default().chunks_exact(20);
         tips.filter_map(|id| ObjectId::try_from(id).ok()).collect()
+    }
+
+    /// How many packs are to name the same ends.
+    fn packs(&self) -> u32 {
+        self.bytes.last_chunk().map_or(0, |end| u32::from_le_bytes(*end))
     }
 }

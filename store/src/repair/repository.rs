@@ -11,17 +11,22 @@ use super::{
 };
 use crate::{
     Error, Object, ReferenceUpdate, Store,
-    check::{Copy, Resolver, check_pack_entry, check_pack_frame},
+    check::{Copy, Resolver, check_pack_entry, check_pack_frame, ends_history},
     commit::{EncodedObject, PackToStore},
     core::{Core, RepositoryState},
     extent_writer::ExtentWriter,
-    format::{operation::PackPlace, pack_index, record::Attributes},
+    format::{
+        operation::PackPlace,
+        pack_index::{self, Ends},
+        record::Attributes,
+    },
     objects::{
         entry::{self, EntryContent, EntryHeader},
         fetch,
         pack::{AdoptedPack, PackPosition},
     },
     pack::{PackedObject, WholeEntry, check_object, write_pack},
+    retention::ShallowList,
 };
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -52,12 +57,13 @@ pub(super) fn repair(
     report: &mut Report<'_>,
 ) -> Result<(), Error> {
     let core = store.core();
-    let name = state.borrow().name.clone();
+    let (name, shallow) = (state.borrow().name.clone(), state.borrow().shallow.clone());
     let mut repair = RepositoryRepair {
         store,
         core,
         state,
         name,
+        shallow,
         // The caches of the store, which are not used here.
         resolver: Resolver::new(core, state, core.options.tree_cache),
         maker: Maker::new(core, state, core.options.object_cache),
@@ -119,6 +125,8 @@ struct RepositoryRepair<'a, 'e, 'r> {
     core: &'a Rc<Core>,
     state: &'a Rc<RefCell<RepositoryState>>,
     name: String,
+    /// Commits whose parents are not looked for.
+    shallow: ShallowList,
     resolver: Resolver<'a>,
     maker: Maker<'a>,
     elsewhere: &'a mut Elsewhere<'e>,
@@ -241,7 +249,9 @@ impl RepositoryRepair<'_, '_, '_> {
                     self.missing.remove(&id);
                     // What is wrong with it otherwise is the check's to say.
                     let _ = check_object(&id, object.kind, &object.data, &mut |to, kind| {
-                        stack.push((to, kind));
+                        if !ends_history(&self.shallow, &id, kind) {
+                            stack.push((to, kind));
+                        }
                         Ok(())
                     });
                 }
@@ -440,13 +450,14 @@ impl RepositoryRepair<'_, '_, '_> {
                 Ok(())
             })?;
             let room = pack_length.next_multiple_of(self.core.disk.block_size.into());
-            let room = room + pack_index::length(count, &[])?;
+            let room = room + pack_index::length(count, &Ends::default())?;
             let mut extent = ExtentWriter::to_restore(self.core, room)?;
             let (mut records, checksum) = write(&mut |bytes| extent.append_within(bytes))?;
             extent.pad_to_block()?;
             let index_offset = extent.length();
+            let out = &mut |bytes: &[u8]| extent.append_within(bytes);
             let (index_length, index_checksum) =
-                pack_index::write(&mut records, &checksum, &[], &mut |bytes| extent.append_within(bytes))?;
+                pack_index::write(&mut records, &checksum, &Ends::default(), out)?;
             let extent = extent.finish()?;
             let place = PackPlace {
                 extent: extent.extent(),
@@ -593,7 +604,9 @@ impl RepositoryRepair<'_, '_, '_> {
             }
             let Ok(object) = self.maker.make(&id) else { return false };
             let _ = check_object(&id, object.kind, &object.data, &mut |to, kind| {
-                stack.push((to, kind));
+                if !ends_history(&self.shallow, &id, kind) {
+                    stack.push((to, kind));
+                }
                 Ok(())
             });
         }
@@ -610,7 +623,7 @@ impl RepositoryRepair<'_, '_, '_> {
                 continue;
             }
             let Ok(object) = self.maker.make(&id) else { continue };
-            if object.kind == Kind::Commit {
+            if object.kind == Kind::Commit && !self.shallow.contains(&id) {
                 stack.extend(
                     gix_object::CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids(),
                 );

@@ -159,13 +159,16 @@ impl<'a, 'r> Salvage<'a, 'r> {
                     let old = self.reference(repository, &name);
                     references.push(LostUpdate { repository: Some(repository), name, old, new });
                 }
-                Change::Object(..) | Change::Pack(..) => drop(self.loader.apply(change)),
+                Change::Object(..) | Change::Pack(..) | Change::Shallow(_, _, false) => {
+                    drop(self.loader.apply(change));
+                }
                 // What was to be dropped stays, beside what was to take its place.
                 Change::Create(..)
                 | Change::Remove(_)
                 | Change::DropPack(..)
                 | Change::DropRecords(..)
-                | Change::Collected(..) => {}
+                | Change::Collected(..)
+                | Change::Shallow(..) => {}
             }
         }
         for update in references {

@@ -25,6 +25,11 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// A chunk of so many entries, at least one, which start at these offsets of their encoding.
+    pub(super) fn new(bytes: &[u8], offsets: &[u32]) -> Self {
+        Self { bytes: bytes.into(), offsets: offsets.into(), cached: Cell::new(0) }
+    }
+
     /// git's encoding of its entries.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -111,12 +116,6 @@ impl OpenChunk {
 
     pub(super) fn len(&self) -> usize {
         self.offsets.len()
-    }
-
-    /// Appends an entry in git's encoding.
-    pub(super) fn push_encoded(&mut self, entry: &[u8]) {
-        self.offsets.push(self.bytes.len() as u32);
-        self.bytes.extend_from_slice(entry);
     }
 
     /// Appends an entry.

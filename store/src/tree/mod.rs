@@ -7,13 +7,14 @@
 mod changes;
 mod chunk;
 mod comparison;
+mod decode;
 mod delta;
 mod edit;
 mod hash;
 
 use crate::{Error, objects::cache::Cached};
 use bytes::Bytes;
-use chunk::{Chunk, OpenChunk, TARGET};
+use chunk::{Chunk, OpenChunk};
 use gix_hash::oid;
 use gix_object::{
     TreeRefIter,
@@ -84,24 +85,12 @@ impl Tree {
     /// # Errors
     /// [`Error::Malformed`] when the bytes are no tree, or larger than 4 GiB.
     pub fn decode(data: Bytes) -> Result<Self, Error> {
-        if u32::try_from(data.len()).is_err() {
-            return Err(Error::Malformed("tree larger than 4 GiB".into()));
-        }
-        let (mut tree, mut open) = (Self::default(), OpenChunk::default());
-        let mut iter = TreeRefIter::from_bytes(&data, gix_hash::Kind::Sha1);
-        loop {
-            let start = iter.offset_to_next_entry(&data);
-            match iter.next() {
-                Some(Ok(_)) => open.push_encoded(&data[start..iter.offset_to_next_entry(&data)]),
-                Some(Err(error)) => return Err(Error::Malformed(format!("tree: {error}"))),
-                None => break,
-            }
-            if open.len() == TARGET {
-                tree.close(&mut open);
-            }
-        }
-        tree.close(&mut open);
-        Ok(tree)
+        decode::decode(&data, &Self::default())
+    }
+
+    /// Likewise, of a tree that is probably like another, whose chunks it shares where both have them.
+    pub(crate) fn decode_near(data: &[u8], near: &Self) -> Result<Self, Error> {
+        decode::decode(data, near)
     }
 
     /// Appends entries.

@@ -71,6 +71,9 @@ pub fn advertise(repository: &Repository, service: GitService, protocol: Protoco
             line(&target, &format!("{name}^{{}}"));
         }
     }
+    for id in repository.shallow() {
+        write_text(&mut out, format!("shallow {id}"));
+    }
     write_flush(&mut out);
     Ok(out.into())
 }

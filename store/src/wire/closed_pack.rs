@@ -1,15 +1,17 @@
 //! Packs whose objects need not be enumerated: all of a pack can be reached from its tips, and they reach
-//! nothing outside but what a few commits reach, its *boundary*. Clones of a repository most of which was
-//! pushed at once are made of these.
+//! nothing outside but what a few objects reach, its *boundary*. Clones are made of these, with what was
+//! written since.
 
 use crate::{
     Error, Repository,
-    format::pack_index::MAX_TIPS,
+    format::pack_index::{Ends, MAX_TIPS},
     objects::{id_table::IdTable, pack::AdoptedPack},
     pack::{Pace, ReceivedPack},
     wire::{
+        commit_walk::commits_of,
         enumeration::{Enumeration, Selection, enumerate},
         filter::Filter,
+        pack_groups::{Layer, beyond, groups, layers},
     },
 };
 use gix_hash::ObjectId;
@@ -17,75 +19,85 @@ use gix_object::Kind;
 use std::rc::Rc;
 
 /// What a clone consists of.
-pub(crate) struct WithPack {
-    /// The pack that goes along whole.
-    pub(crate) pack: Rc<AdoptedPack>,
+pub(crate) struct WithPacks {
+    /// The packs that go along whole; no object is in two of them.
+    pub(crate) packs: Vec<Rc<AdoptedPack>>,
     /// What else is sent.
     pub(crate) rest: Enumeration,
 }
 
-/// The tips that the index of a received pack is to name, and after them its boundary: commits outside it that
-/// reach each of the `outside` objects that it refers to, and the bases that it is completed with. Nothing
-/// where the boundary is not found, or where the repository had more before than the pack brings.
+/// The ends that the index of a received pack is to name: its tips, and commits outside it that reach each of the
+/// `outside` objects that it refers to, and the bases that it is completed with. None where such commits are not
+/// found, or where only a walk through more than the pack brings could tell.
 pub(crate) async fn ends(
     repository: &Repository,
     received: &ReceivedPack,
     mut tips: Vec<ObjectId>,
     outside: &[ObjectId],
     pace: &Pace,
-) -> Result<Vec<ObjectId>, Error> {
+) -> Result<Ends, Error> {
     let bases = &received.thin_bases;
     if outside.is_empty() && bases.is_empty() {
-        return Ok(tips);
+        return Ok(Ends::of_one(tips));
     }
-    // So the walk costs less than what the push has cost already.
-    if repository.object_count()? > received.records.len() {
-        return Ok(Vec::new());
-    }
-    let mut boundary = Vec::new();
+    let (mut boundary, mut others) = (Vec::new(), bases.clone());
     for id in outside {
-        if repository.kind(id)? == Kind::Commit {
-            boundary.push(*id);
+        match repository.kind(id)? {
+            Kind::Commit => boundary.push(*id),
+            _ => others.push(*id),
         }
         pace.spend(1000).await;
     }
     // A commit that the pack is completed with would pass for one of its tips.
     let too_many = tips.len() + boundary.len() > MAX_TIPS;
     if too_many || boundary.is_empty() || boundary.iter().any(|id| bases.contains(id)) {
-        return Ok(Vec::new());
+        return Ok(Ends::default());
     }
-    let selection = Selection { wants: boundary.clone(), ..Selection::default() };
-    let reached = enumerate(repository, &selection, pace, &mut |_| {}).await?.objects;
-    if outside.iter().chain(bases).any(|id| !reached.contains(id)) {
-        return Ok(Vec::new());
+    let packs = repository.state().borrow().packs.clone();
+    let others = beyond(&groups(&packs)?, &boundary, others)?;
+    if !others.is_empty() {
+        // So the walk costs less than what the push has cost already.
+        if repository.object_count()? > received.records.len() {
+            return Ok(Ends::default());
+        }
+        let selection = Selection { wants: boundary.clone(), ..Selection::default() };
+        let reached = enumerate(repository, &selection, pace, &mut |_| {}).await?.objects;
+        if others.iter().any(|id| !reached.contains(id)) {
+            return Ok(Ends::default());
+        }
     }
     tips.append(&mut boundary);
-    Ok(tips)
+    Ok(Ends::of_one(tips))
 }
 
-/// Finds a pack all of whose objects are wanted, and what is wanted beside it; `None` where there is none.
+/// Finds packs all of whose objects are wanted, and what is wanted beside them; `None` where there is none.
 pub(crate) async fn find(
     repository: &Repository,
     selection: &Selection,
     pace: &Pace,
     progress: &mut dyn FnMut(u64),
-) -> Result<Option<WithPack>, Error> {
+) -> Result<Option<WithPacks>, Error> {
     if !selection.filter.is_none() {
         return Ok(None);
     }
-    let Some((pack, rest)) = closed(repository, selection, pace, progress).await? else { return Ok(None) };
+    let Some(WithPacks { packs, rest }) = closed(repository, selection, &[], pace, progress).await? else {
+        return Ok(None);
+    };
     // What is no commit may come again: an old tree or file that a new commit returns to.
     let mut objects = IdTable::default();
-    for id in rest.objects.iter() {
-        if pack.find(&id)?.is_none() {
-            objects.insert(&id);
-        }
+    'objects: for id in rest.objects.iter() {
         pace.spend(100).await;
+        for pack in &packs {
+            if pack.find(&id)?.is_some() {
+                continue 'objects;
+            }
+        }
+        objects.insert(&id);
     }
-    Ok(Some(WithPack { pack, rest: Enumeration { objects, ..rest } }))
+    Ok(Some(WithPacks { packs, rest: Enumeration { objects, ..rest } }))
 }
 
-/// The objects of a clone without files, or without directories, where a pack tells their kinds; `None` where
+/// The objects of a clone without files, or without directories, where packs tell their kinds; `None` where
 /// trees must be read.
 pub(crate) async fn of_kinds(
     repository: &Repository,
@@ -98,15 +110,20 @@ pub(crate) async fn of_kinds(
         Filter { blob_limit: None, tree_depth: Some(0) } => &[Kind::Blob, Kind::Tree],
         _ => return Ok(None),
     };
-    let Some((pack, rest)) = closed(repository, selection, pace, progress).await? else { return Ok(None) };
+    let Some(WithPacks { packs, rest }) = closed(repository, selection, without, pace, progress).await?
+    else {
+        return Ok(None);
+    };
     let mut objects = IdTable::default();
-    for position in pack.positions()? {
-        let (id, kind) = pack.id_and_kind(position?)?;
-        if !without.contains(&kind) {
-            objects.insert(&id);
-            progress(objects.len() as u64);
+    for pack in packs {
+        for position in pack.positions()? {
+            let (id, kind) = pack.id_and_kind(position?)?;
+            if !without.contains(&kind) {
+                objects.insert(&id);
+                progress(objects.len() as u64);
+            }
+            pace.spend(300).await;
         }
-        pace.spend(300).await;
     }
     for id in rest.objects.iter() {
         objects.insert(&id);
@@ -114,59 +131,48 @@ pub(crate) async fn of_kinds(
     Ok(Some(Enumeration { objects, ..rest }))
 }
 
-/// The largest closed pack that what is wanted reaches, and what is wanted of the rest.
+/// The packs that may be sent whole, and what else is wanted. This decides what is sent unread: packs all of
+/// whose objects are wanted, by one who has nothing and wants all of history.
 async fn closed(
     repository: &Repository,
     selection: &Selection,
+    without: &[Kind],
     pace: &Pace,
     progress: &mut dyn FnMut(u64),
-) -> Result<Option<(Rc<AdoptedPack>, Enumeration)>, Error> {
+) -> Result<Option<WithPacks>, Error> {
     if !selection.haves.is_empty() || !selection.grafts.is_empty() {
         return Ok(None);
     }
-    let Some(Candidate { pack, commits, boundary }) = candidate(repository, selection)? else {
-        return Ok(None);
-    };
-    let beyond = Selection { haves: commits, ..selection.clone() };
-    let mut rest = enumerate(repository, &beyond, pace, progress).await?;
-    if !rest.reaches_all {
+    // The boundary may cut through a pack, or below it: then not all of it is wanted, or its own boundary no longer
+    // reaches all that it refers to.
+    if !repository.shallow_list().is_empty() {
         return Ok(None);
     }
-    if !boundary.is_empty() {
-        let below = Selection { wants: boundary, ..selection.clone() };
-        for id in enumerate(repository, &below, pace, progress).await?.objects.iter() {
-            rest.objects.insert(&id);
-        }
+    let wanted = commits_of(repository, &selection.wants)?;
+    let layers = layers(repository, &selection.wants, &wanted, pace, progress).await?;
+    if layers.is_empty() {
+        return Ok(None);
     }
-    Ok(Some((pack, rest)))
-}
-
-/// A closed pack, the commits among its tips, and its boundary.
-struct Candidate {
-    pack: Rc<AdoptedPack>,
-    commits: Vec<ObjectId>,
-    boundary: Vec<ObjectId>,
-}
-
-/// The largest closed pack. Tips that are no commits, such as tags, must be wanted themselves.
-fn candidate(repository: &Repository, selection: &Selection) -> Result<Option<Candidate>, Error> {
-    let packs = repository.state().borrow().packs.clone();
-    let mut largest: Option<Rc<AdoptedPack>> = None;
-    for pack in packs {
-        let larger = largest.as_ref().is_none_or(|largest| largest.pack_length() < pack.pack_length());
-        if larger && !pack.tips()?.is_empty() {
-            largest = Some(pack);
+    let haves = layers.iter().flat_map(|layer| &layer.group.commits).copied().collect();
+    let rest = Selection { haves, ..selection.clone() };
+    let mut rest = enumerate(repository, &rest, pace, progress).await?;
+    let mut haves = Vec::new();
+    let mut packs = Vec::new();
+    for Layer { group, mut uncovered } in layers {
+        for at in (0..uncovered.len()).rev() {
+            let kind = uncovered.get(at).map(|id| repository.kind(id)).transpose()?;
+            if kind.is_some_and(|kind| without.contains(&kind)) {
+                uncovered.remove(at);
+            }
         }
-    }
-    let Some(pack) = largest else { return Ok(None) };
-    let (mut commits, mut boundary) = (Vec::new(), Vec::new());
-    for tip in pack.tips()? {
-        match pack.find_with_kind(tip)? {
-            Some((_, Kind::Commit)) => commits.push(*tip),
-            Some(_) if selection.wants.contains(tip) => {}
-            Some(_) => return Ok(None),
-            None => boundary.push(*tip),
+        if !uncovered.is_empty() {
+            let below = Selection { wants: uncovered, haves: haves.clone(), ..selection.clone() };
+            for id in enumerate(repository, &below, pace, progress).await?.objects.iter() {
+                rest.objects.insert(&id);
+            }
         }
+        haves.extend(group.commits);
+        packs.extend(group.packs);
     }
-    Ok((!commits.is_empty()).then_some(Candidate { pack, commits, boundary }))
+    Ok(Some(WithPacks { packs, rest }))
 }

@@ -19,7 +19,7 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Reads a commit.
+    /// Reads a commit. At the shallow boundary it has no parents.
     pub(crate) fn read(objects: &dyn Objects, id: &ObjectId) -> Result<Self, Error> {
         let object = objects.object(id)?;
         if object.kind != Kind::Commit {
@@ -39,6 +39,9 @@ impl Commit {
                 _ => break,
             }
         }
+        if objects.is_shallow(id) {
+            commit.parents.clear();
+        }
         Ok(commit)
     }
 }
@@ -57,6 +60,18 @@ pub(crate) fn peel(objects: &dyn Objects, id: &ObjectId) -> Result<(ObjectId, Ki
             .map_err(|error| Error::Malformed(format!("tag {id}: {error}")))?;
     }
     Err(Error::Limit("tags that point to tags".into()))
+}
+
+/// The commits among these objects, behind tags too.
+pub(crate) fn commits_of(objects: &dyn Objects, ids: &[ObjectId]) -> Result<Vec<ObjectId>, Error> {
+    let mut commits = Vec::with_capacity(ids.len());
+    for id in ids {
+        let (id, kind) = peel(objects, id)?;
+        if kind == Kind::Commit {
+            commits.push(id);
+        }
+    }
+    Ok(commits)
 }
 
 const LEFT: u8 = 1;
@@ -213,8 +228,18 @@ impl<'a> Painter<'a> {
 pub(crate) struct Found {
     history: History,
     order: Vec<u32>,
-    /// Whether what was wanted reaches all that was had.
-    pub(crate) reaches_all: bool,
+    /// What is known of what was had, in its order.
+    pub(crate) had: Vec<Had>,
+}
+
+/// A commit that was had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Had {
+    /// Whether the walk came to it from what was wanted. It ends when there is nothing more to find, so it may not
+    /// come to what others of these reach.
+    pub(crate) reached: bool,
+    /// Seconds since 1970, of the committer.
+    pub(crate) time: i64,
 }
 
 /// A parent of a commit that was found.
@@ -290,8 +315,9 @@ pub(crate) async fn commits_between(
     }
     let history = painter.history;
     order.retain(|number| history.known(*number).flags == LEFT);
-    let reaches_all = ends.iter().all(|number| history.known(*number).flags & LEFT != 0);
-    Ok(Found { history, order, reaches_all })
+    let had = ends.iter().map(|number| history.known(*number));
+    let had = had.map(|known| Had { reached: known.flags & LEFT != 0, time: known.time }).collect();
+    Ok(Found { history, order, had })
 }
 
 /// Whether `ancestor` is reachable from `descendant`.
@@ -456,12 +482,12 @@ mod tests {
             let exact: HashSet<_> =
                 ancestors(&commits, want).difference(&had).map(|at| ids[*at]).collect();
             prop_assert!(found.is_superset(&exact));
-            if walk.reaches_all {
+            if walk.had[0].reached {
                 prop_assert!(ancestors(&commits, want).contains(&have));
             }
             if true_clocks {
                 prop_assert_eq!(found, exact);
-                prop_assert_eq!(walk.reaches_all, ancestors(&commits, want).contains(&have));
+                prop_assert_eq!(walk.had[0].reached, ancestors(&commits, want).contains(&have));
             }
         }
     }

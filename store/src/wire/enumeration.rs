@@ -5,7 +5,7 @@
 //! Memory: about 80 bytes a commit and 32 bytes an object that is sent.
 
 use crate::{
-    Error, Objects, Repository,
+    Error, Objects, Repository, Tree,
     objects::id_table::IdTable,
     pack::Pace,
     wire::{
@@ -15,7 +15,7 @@ use crate::{
 };
 use gix_hash::ObjectId;
 use gix_object::{Kind, tree::EntryMode};
-use std::collections::HashSet;
+use std::{collections::HashSet, rc::Rc};
 
 /// Trees of this many commits that the client has are compared with a commit whose parents it gets not.
 const MAX_BASES: usize = 8;
@@ -42,8 +42,6 @@ pub(crate) struct Enumeration {
     pub(crate) objects: IdTable,
     /// Objects that the client has and that deltas may be against: the old sides of what changed.
     pub(crate) known: HashSet<ObjectId>,
-    /// Whether what is wanted reaches all commits that the client has.
-    pub(crate) reaches_all: bool,
 }
 
 /// A tree to compare with.
@@ -104,7 +102,6 @@ pub(crate) async fn enumerate(
         pace.spend(1000).await;
     }
     let commits = commits_between(repository, &wanted, &had, &selection.grafts, pace, progress).await?;
-    walk.found.reaches_all = commits.reaches_all;
     for id in commits.numbers().iter().filter_map(|number| commits.id(*number)) {
         walk.add(id);
     }
@@ -190,14 +187,15 @@ impl Walk<'_> {
             if !self.add(id) {
                 continue;
             }
-            let tree = self.repository.tree(&id)?;
-            let mut old_trees = Vec::with_capacity(bases.len());
+            let mut old_trees: Vec<(Rc<Tree>, bool)> = Vec::with_capacity(bases.len());
             for base in &bases {
                 old_trees.push((self.repository.tree(&base.tree)?, base.known));
                 if base.known {
                     self.found.known.insert(base.tree);
                 }
             }
+            let near = old_trees.first().map(|(old, _)| &**old);
+            let tree = self.repository.tree_near(&id, near)?;
             let mut changed: Vec<(EntryMode, ObjectId, Vec<u8>)> = Vec::new();
             match old_trees.first() {
                 None => changed

@@ -22,6 +22,9 @@ pub struct FullPack {
     pub checksum: ObjectId,
     /// The index, version 2, as `git index-pack` makes it (gitformat-pack(5)).
     pub index: Vec<u8>,
+    /// Commits of the pack whose parents are not in it, sorted: what git keeps in a file `shallow`
+    /// (gitrepository-layout(5)).
+    pub shallow: Vec<ObjectId>,
 }
 
 /// Writes a complete pack of all that the references reach: what a bare repository is made of. Every
@@ -55,7 +58,8 @@ pub fn write_full_pack(repository: &Repository, out: &mut dyn Write) -> Result<i
         }
     }
     let (checksum, index) = encoder.end_with_index(&mut piece)?;
-    let pack = FullPack { objects: objects.len() as u32, checksum, index };
+    let shallow = repository.shallow_list().iter().filter(|id| objects.contains(id)).collect();
+    let pack = FullPack { objects: objects.len() as u32, checksum, index, shallow };
     Ok(out.write_all(&piece).map(|()| pack))
 }
 

@@ -6,16 +6,18 @@
 
 mod advertisement;
 mod closed_pack;
-mod commit_walk;
-mod enumeration;
+pub(crate) mod commit_walk;
+pub(crate) mod enumeration;
 mod fetch_request;
 mod filter;
 mod full_pack;
 mod output;
+pub(crate) mod pack_groups;
 mod packed_refs;
 mod pkt_line;
 mod progress;
 mod push_request;
+mod pushed_boundary;
 mod receive_pack;
 mod reference_rules;
 mod shallow;
@@ -23,6 +25,7 @@ mod sideband;
 mod upload_pack;
 
 pub use advertisement::advertise;
+pub(crate) use commit_walk::{Commit, peel};
 pub use full_pack::{FullPack, write_full_pack};
 pub use output::Reply;
 pub use packed_refs::packed_refs;

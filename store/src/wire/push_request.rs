@@ -9,6 +9,7 @@ use crate::{
     },
 };
 use gix_hash::ObjectId;
+use std::collections::HashSet;
 
 /// The most references that one push may update.
 const MAX_COMMANDS: usize = 100_000;
@@ -28,6 +29,8 @@ pub(crate) struct PushCommand {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PushRequest {
     pub(crate) commands: Vec<PushCommand>,
+    /// Where the history of the client ends, if it is a shallow clone: commits whose parents it may lack.
+    pub(crate) shallow: HashSet<ObjectId>,
     pub(crate) report_status: bool,
     pub(crate) atomic: bool,
     pub(crate) quiet: bool,
@@ -42,9 +45,8 @@ impl PushRequest {
         let mut reader = PacketReader::new(body);
         let mut request = Self::default();
         while let Some(line) = reader.next_text()? {
-            // A shallow clone says where it ends. All that it pushes must connect here anyway.
             if let Some(id) = line.strip_prefix(b"shallow ") {
-                parse_id(id)?;
+                request.shallow.insert(parse_id(id)?);
                 continue;
             }
             let (line, capabilities) = match line.iter().position(|byte| *byte == 0) {
@@ -136,6 +138,7 @@ mod tests {
         {
             assert_eq!(commands_end(&body[..start]).unwrap(), end, "{start}");
         }
+        assert_eq!(request.shallow, [ObjectId::from_hex(id.as_bytes()).unwrap()].into());
         assert!(request.atomic && request.report_status && !request.quiet);
         assert_eq!(request.band_size, BandSize::Large);
         let names: Vec<_> = request.commands.iter().map(|command| command.name.as_slice()).collect();

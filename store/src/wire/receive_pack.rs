@@ -4,7 +4,7 @@ use crate::{
     Commit, Error, ObjectId, Objects, PackLimits, PushPolicy, PushedUpdate, ReferenceUpdate, Repository,
     Transaction,
     extent_writer::ExtentWriter,
-    format::pack_index::MAX_TIPS,
+    format::pack_index::{Ends, MAX_TIPS},
     pack::{LinkCheck, PACK_HEADER, Pace, PackReader, PackStorage, check_object, complete},
     transaction::SMALL_PACK,
     wire::{
@@ -14,6 +14,7 @@ use crate::{
         pkt_line::{write_flush, write_text},
         progress::Meter,
         push_request::{PushCommand, PushRequest, commands_end},
+        pushed_boundary::PushedBoundary,
         reference_rules::{check_conflict, check_name},
         sideband::{BandSize, Sideband},
     },
@@ -73,7 +74,7 @@ pub fn receive_pack(
         if request.commands.is_empty() {
             return;
         }
-        let mut arrival = Arrival::new(&repository, options);
+        let mut arrival = Arrival::new(&repository, &request, Watch::new(&policy, &request), options);
         let sideband = Sideband::new(output, request.band_size, !request.quiet);
         let pace = Pace::default();
         arrival.large = pack.len() >= SMALL_PACK;
@@ -102,6 +103,8 @@ pub async fn receive_pack_stream<E>(
 ) -> Result<Result<Reply, Error>, E> {
     let mut body = pin!(body);
     let mut start = BytesMut::new();
+    // A body is not polled again after its end: it need not bear that.
+    let mut ended = false;
     let end = loop {
         match commands_end(&start) {
             Ok(Some(end)) => break end,
@@ -113,7 +116,10 @@ pub async fn receive_pack_stream<E>(
         }
         match body.next().await {
             Some(bytes) => start.extend_from_slice(&bytes?),
-            None => break start.len(),
+            None => {
+                ended = true;
+                break start.len();
+            }
         }
     };
     let request = match PushRequest::parse(start.get(..end).unwrap_or_default()) {
@@ -122,7 +128,6 @@ pub async fn receive_pack_stream<E>(
     };
     let mut small = start.split_off(end);
     drop(start);
-    let mut ended = false;
     while small.len() < SMALL_PACK && !ended {
         match body.next().await {
             Some(bytes) => small.extend_from_slice(&bytes?),
@@ -130,12 +135,12 @@ pub async fn receive_pack_stream<E>(
         }
     }
     let pace = Pace::default();
-    let mut arrival = Arrival::new(repository, options);
+    let mut arrival = Arrival::new(repository, &request, Watch::new(&policy, &request), options);
     arrival.large = !ended;
     arrival.take(&small, &pace).await;
     drop(small);
     let mut discarded = 0;
-    while let Some(bytes) = body.next().await {
+    while !ended && let Some(bytes) = body.next().await {
         let bytes = bytes?;
         arrival.take(&bytes, &pace).await;
         if let Some(error) = &arrival.failure {
@@ -160,6 +165,8 @@ struct Arrival {
     options: ReceiveOptions,
     reader: Option<PackReader>,
     links: LinkCheck,
+    boundary: PushedBoundary,
+    watch: Option<Watch>,
     /// Whether the pack is kept on the device.
     large: bool,
     /// The bytes of the objects so far, if they go into the log one by one.
@@ -169,12 +176,19 @@ struct Arrival {
 }
 
 impl Arrival {
-    fn new(repository: &Repository, options: ReceiveOptions) -> Self {
+    fn new(
+        repository: &Repository,
+        request: &PushRequest,
+        watch: Option<Watch>,
+        options: ReceiveOptions,
+    ) -> Self {
         Self {
             transaction: repository.transaction(),
             options,
             reader: None,
             links: LinkCheck::new(repository),
+            boundary: PushedBoundary::new(&request.shallow),
+            watch,
             large: false,
             unpacking: Some(0),
             failure: None,
@@ -202,16 +216,20 @@ impl Arrival {
             };
             self.reader = Some(PackReader::new(repository, &self.options.limits, storage));
         }
-        let Self { transaction, reader: Some(reader), links, unpacking, .. } = self else { return Ok(()) };
+        let Self { transaction, reader: Some(reader), links, boundary, watch, unpacking, .. } = self else {
+            return Ok(());
+        };
         // The number of objects comes before the first of them.
         let start = if reader.count() == 0 { PACK_HEADER.min(bytes.len()) } else { 0 };
         let (start, rest) = bytes.split_at(start);
         for part in [start, rest] {
-            let mut visit = visitor(transaction, links, unpacking);
+            let known = reader.count();
+            let mut visit = visitor(transaction, links, boundary, watch, unpacking, pace);
             reader.feed(part, pace, &mut visit).await?;
             drop(visit);
-            if reader.count() > 0 {
+            if known == 0 && reader.count() > 0 {
                 links.expect(reader.count());
+                watch.iter_mut().for_each(|watch| watch.expected = reader.count());
                 if self.large || reader.count() >= self.options.unpack_limit {
                     *unpacking = None;
                 }
@@ -238,23 +256,33 @@ impl Arrival {
                 sideband.keep_alive();
             }
         };
-        let mut visit = visitor(&mut self.transaction, &mut self.links, &mut self.unpacking);
+        let mut visit = visitor(
+            &mut self.transaction,
+            &mut self.links,
+            &mut self.boundary,
+            &mut self.watch,
+            &mut self.unpacking,
+            pace,
+        );
         let received = reader.resolve(pace, &mut progress, &mut visit).await?;
         drop(visit);
+        let boundary =
+            self.boundary.settle(self.transaction.repository(), &received.records, &mut self.links)?;
+        self.transaction.cut(boundary, []);
         let tips = self.links.finish(&received.records, MAX_TIPS, pace).await?;
         if self.unpacking.is_none() {
             meter.into_iter().for_each(Meter::done);
             let mut meter = Meter::new(sideband, "Indexing objects", Some(count));
             if !received.records.is_empty() {
                 let repository = self.transaction.repository();
-                let tips = match (tips, self.links.outside()) {
+                let ends = match (tips, self.links.outside()) {
                     (Some(tips), Some(outside)) => {
                         closed_pack::ends(repository, &received, tips, &outside, pace).await?
                     }
-                    _ => Vec::new(),
+                    _ => Ends::default(),
                 };
                 let received = complete(received, self.transaction.repository(), pace).await?;
-                self.transaction.adopt_received(received, &tips, pace).await?;
+                self.transaction.adopt_received(received, &ends, pace).await?;
             }
             meter.update(count);
             meter.done();
@@ -263,14 +291,52 @@ impl Arrival {
     }
 }
 
+/// Shows the objects of a push to its policy while they arrive.
+struct Watch {
+    policy: Rc<dyn PushPolicy>,
+    /// Objects that the pack declares.
+    expected: u32,
+    /// Commits so far; git has them before all else.
+    commits: u32,
+}
+
+impl Watch {
+    /// A pack in which more than one of so many objects is a commit is a history, whose files are mostly old
+    /// versions that no policy asks for.
+    const HISTORY: u32 = 16;
+
+    /// `None` where the policy decides without looking at objects.
+    fn new(policy: &Rc<dyn PushPolicy>, request: &PushRequest) -> Option<Self> {
+        let watches = |command: &PushCommand| policy.watches(&String::from_utf8_lossy(&command.name));
+        let watched = request.commands.iter().any(|command| command.new.is_some() && watches(command));
+        watched.then(|| Self { policy: policy.clone(), expected: 0, commits: 0 })
+    }
+
+    fn see(&mut self, id: &ObjectId, kind: Kind, data: &[u8], pace: &Pace) {
+        self.commits += u32::from(kind == Kind::Commit);
+        if self.commits <= Self::HISTORY.max(self.expected / Self::HISTORY) {
+            self.policy.see(id, kind, data, pace);
+        }
+    }
+}
+
 /// Examines each object, and puts it into the transaction while `unpacking` counts bytes.
 fn visitor<'a>(
     transaction: &'a mut Transaction,
     links: &'a mut LinkCheck,
+    boundary: &'a mut PushedBoundary,
+    watch: &'a mut Option<Watch>,
     unpacking: &'a mut Option<u64>,
+    pace: &'a Pace,
 ) -> impl FnMut(&ObjectId, Kind, &[u8]) -> Result<(), Error> + 'a {
     move |id, kind, data| {
-        check_object(id, kind, data, &mut |id, kind| links.add(id, kind))?;
+        check_object(id, kind, data, &mut |to, kind| match boundary.take(id, &to, kind)? {
+            true => Ok(()),
+            false => links.add(to, kind),
+        })?;
+        if let Some(watch) = watch {
+            watch.see(id, kind, data, pace);
+        }
         if let Some(bytes) = unpacking {
             *bytes += data.len() as u64;
             if *bytes > UNPACK_BYTES {
@@ -443,7 +509,9 @@ impl<'a> Push<'a> {
             Some(new) => {
                 transaction.rely_on(&new);
                 let object = transaction.object(&new).map_err(|error| match error {
-                    Error::NoObject(_) => "missing necessary objects".to_owned(),
+                    Error::NoObject(_) => {
+                        format!("missing necessary objects{}", self.repository.why_missing())
+                    }
                     error => failed(error),
                 })?;
                 if object.kind != Kind::Commit && name.starts_with("refs/heads/") {
@@ -456,7 +524,13 @@ impl<'a> Push<'a> {
                 }
             }
         }
-        let update = PushedUpdate { name: name.clone(), old: command.old, new: command.new, fast_forward };
+        let update = PushedUpdate {
+            name: name.clone(),
+            old: command.old,
+            new: command.new,
+            fast_forward,
+            shallow: command.new.is_some() && transaction.cuts(),
+        };
         match policy.check(transaction, &update, &self.pace).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => {

@@ -1,7 +1,7 @@
 //! Where the history of a shallow clone ends.
 
 use crate::{
-    Error, Repository,
+    Error, Objects, Repository,
     pack::Pace,
     wire::{
         commit_walk::{Commit, peel},
@@ -38,12 +38,15 @@ impl Boundary {
         let client: HashSet<ObjectId> =
             request.shallow.iter().filter(|id| repository.contains(id)).copied().collect();
         let mut boundary = Self { grafts: client.clone(), ..Self::default() };
+        let own = repository.shallow_list();
         if !request.deepen.is_some() {
+            // As in versions 0 and 1, where they are advertised, the client finds out which of them it gets.
+            boundary.shallow = own.iter().filter(|id| !client.contains(id)).collect();
             return Ok(boundary);
         }
         let tips = tips(repository, &request.wants)?;
         let (inside, border) = match request.deepen.depth {
-            Some(INFINITE) => (client.clone(), HashSet::new()),
+            Some(INFINITE) if own.is_empty() => (client.clone(), HashSet::new()),
             Some(depth) if request.deepen.relative => {
                 let reached = reached(repository, &tips, &client, pace).await?;
                 by_depth(repository, &reached, depth.saturating_add(1), pace).await?
@@ -90,7 +93,7 @@ async fn by_depth(
     while let Some((id, at)) = queue.pop_front() {
         let commit = Commit::read(repository, &id)?;
         pace.spend(1000).await;
-        if at >= depth && !commit.parents.is_empty() {
+        if (at >= depth && !commit.parents.is_empty()) || repository.is_shallow(&id) {
             border.insert(id);
             continue;
         }
@@ -167,7 +170,7 @@ async fn by_reach(
     }
     let (mut inside, mut border) = (HashSet::new(), HashSet::new());
     for (id, parents) in &found {
-        if parents.iter().all(|parent| found.contains_key(parent)) {
+        if parents.iter().all(|parent| found.contains_key(parent)) && !repository.is_shallow(id) {
             inside.insert(*id);
         } else {
             border.insert(*id);

@@ -7,7 +7,7 @@ use crate::{
         Protocol,
         advertisement::peeled,
         closed_pack,
-        commit_walk::{all_reach, peel},
+        commit_walk::{all_reach, commits_of, peel},
         enumeration::{Selection, enumerate},
         fetch_request::{Acknowledge, Command, FetchRequest, parse_command},
         output::{Output, Reply},
@@ -18,7 +18,6 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use gix_hash::ObjectId;
 use gix_object::Kind;
 use gix_packetline::PacketLineRef;
 use std::collections::HashSet;
@@ -35,6 +34,7 @@ pub fn upload_pack(repository: &Repository, protocol: Protocol, request: Bytes) 
     Reply::new(move |output| async move {
         // What is being sent stays, whatever becomes of the references.
         let pin = repository.pin();
+        let repository = repository.held();
         let answer = match protocol {
             Protocol::V2 => answer_v2(&repository, &pin, &request, &output).await,
             Protocol::V0 | Protocol::V1 => answer_v0(&repository, &pin, &request, &output).await,
@@ -120,7 +120,7 @@ fn check_wants(repository: &Repository, pin: &Pin, request: &FetchRequest) -> Re
     let named = request.wants.iter().chain(&request.haves).chain(&request.shallow);
     named.filter(|id| repository.contains(id)).for_each(|id| pin.add(*id));
     match request.wants.iter().find(|id| !repository.contains(id)) {
-        Some(id) => Err(Error::Malformed(format!("not our ref {id}"))),
+        Some(id) => Err(Error::Malformed(format!("not our ref {id}{}", repository.why_missing()))),
         None => Ok(()),
     }
 }
@@ -160,7 +160,7 @@ async fn fetch_v2(
         write_delimiter(&mut out);
     }
     let boundary = Boundary::compute(repository, &request, &pace).await?;
-    if request.deepen.is_some() || !request.shallow.is_empty() {
+    if request.deepen.is_some() || !request.shallow.is_empty() || !boundary.shallow.is_empty() {
         write_text(&mut out, "shallow-info");
         write_boundary(&mut out, &boundary);
         write_delimiter(&mut out);
@@ -179,18 +179,6 @@ fn write_boundary(out: &mut Vec<u8>, boundary: &Boundary) {
     for id in &boundary.unshallow {
         write_text(out, format!("unshallow {id}"));
     }
-}
-
-/// The commits among these objects, behind tags too.
-fn commits_of(repository: &Repository, ids: &[ObjectId]) -> Result<Vec<ObjectId>, Error> {
-    let mut commits = Vec::with_capacity(ids.len());
-    for id in ids {
-        let (id, kind) = peel(repository, id)?;
-        if kind == Kind::Commit {
-            commits.push(id);
-        }
-    }
-    Ok(commits)
 }
 
 /// Versions 0 and 1 in their stateless form: each request repeats what was said before.
@@ -353,39 +341,34 @@ async fn write_pack(
             sideband.keep_alive();
         }
     };
-    let mut copied = None;
-    let enumeration = if let Some(with_pack) = match request.offset_deltas {
+    let mut copied = Vec::new();
+    let enumeration = if let Some(with_packs) = match request.offset_deltas {
         true => closed_pack::find(repository, &selection, pace, &mut progress).await?,
         false => None,
     } {
-        copied = Some(with_pack.pack);
-        with_pack.rest
+        copied = with_packs.packs;
+        with_packs.rest
     } else if let Some(found) = closed_pack::of_kinds(repository, &selection, pace, &mut progress).await? {
         found
     } else {
         enumerate(repository, &selection, pace, &mut progress).await?
     };
     let objects = enumeration.objects;
-    let in_pack = copied.as_ref().map(|pack| pack.len()).transpose()?.unwrap_or(0);
-    meter.update((objects.len() + in_pack) as u64);
+    let in_packs = copied.iter().try_fold(0, |sum, pack| Ok::<_, Error>(sum + pack.len()?))?;
+    meter.update((objects.len() + in_packs) as u64);
     meter.done();
     // A partial clone may lack what its commits refer to, so nothing is known of it.
-    let thin = request.thin_pack && selection.filter.is_none() && copied.is_none();
+    let thin = request.thin_pack && selection.filter.is_none() && copied.is_empty();
     let known = if thin { enumeration.known } else { HashSet::new() };
     let options = PackOptions { offset_deltas: request.offset_deltas, known };
     let mut encoder = PackEncoder::new(repository, &options, &objects)?;
     let mut out = Vec::with_capacity(2 * PIECE);
-    match &copied {
-        None => encoder.begin(&mut out),
-        Some(pack) => {
-            encoder.begin_copying(pack, &mut out)?;
-            while encoder.copy_from(PIECE as u64, &mut out)? {
-                pace.spend(PIECE as u64 / 4).await;
-                sideband.data(&mut out);
-                sideband.drained().await;
-                out.clear();
-            }
-        }
+    encoder.begin_with(copied, &mut out)?;
+    while encoder.copy(PIECE as u64, &mut out)? {
+        pace.spend(PIECE as u64 / 4).await;
+        sideband.data(&mut out);
+        sideband.drained().await;
+        out.clear();
     }
     for number in 0..objects.len() {
         encoder.write(number as u32, &mut out)?;

@@ -20,6 +20,7 @@ impl Session {
         if references.is_empty() {
             return Ok(());
         }
+        let shallow = repository.shallow();
         let line = |text: String| format!("{:04x}{text}", text.len() + 4);
         let mut request = String::new();
         for (place, (_, id)) in references.iter().enumerate() {
@@ -45,17 +46,21 @@ impl Session {
         }
         answer.extend(block_on(reply.collect::<Vec<_>>()).concat());
         let pack = answer.strip_prefix(b"0008NAK\n").expect("nothing is common");
-        assert_whole(&references, pack, &name(number));
+        assert_whole(&references, &shallow, pack, &name(number));
         if full { Err(Error::DeviceFull) } else { Ok(()) }
     }
 }
 
-/// Pushes a pack to another store, which takes nothing that is not whole.
-fn assert_whole(references: &[(String, ObjectId)], pack: &[u8], name: &str) {
+/// Pushes a pack to another store, which takes nothing that is not whole, but for what is below the boundary.
+fn assert_whole(references: &[(String, ObjectId)], shallow: &[ObjectId], pack: &[u8], name: &str) {
     let device = Rc::new(MemoryDevice::new(24 << 20));
     let elsewhere = Store::format(device, &FormatOptions::default()).unwrap();
     let elsewhere = elsewhere.create_repository("clone").unwrap();
     let mut body = Vec::new();
+    for id in shallow {
+        let line = format!("shallow {id}");
+        body.extend(format!("{:04x}{line}", line.len() + 4).into_bytes());
+    }
     for (place, (name, id)) in references.iter().enumerate() {
         let capabilities = if place == 0 { "\0 report-status" } else { "" };
         let command = format!("{} {id} {name}{capabilities}", ObjectId::null(id.kind()));

@@ -13,6 +13,9 @@ impl Session {
         let Some(tip) = latest.get(MAIN) else { return Ok(()) };
         let mut target = *tip;
         for _ in 0..commits {
+            if repository.is_shallow(&target) {
+                break;
+            }
             match parent(&repository.object(&target)?.data) {
                 Some(parent) => target = parent,
                 None => break,

@@ -74,6 +74,10 @@ fn export(repository: &Repository, directory: &Path) -> Result<(), String> {
     let mut pack = Vec::new();
     let full = write_full_pack(repository, &mut pack).map_err(|error| error.to_string())?;
     let full = full.map_err(|error| error.to_string())?;
+    if !full.shallow.is_empty() {
+        let shallow: String = full.shallow.iter().map(|id| format!("{id}\n")).collect();
+        fs::write(directory.join("shallow"), shallow).map_err(|error| error.to_string())?;
+    }
     if full.objects > 0 {
         let path = |ending: &str| packs.join(format!("pack-{}.{ending}", full.checksum));
         fs::write(path("pack"), pack).map_err(|error| error.to_string())?;

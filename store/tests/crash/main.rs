@@ -19,6 +19,8 @@ mod exhaustive;
 mod git_check;
 mod random;
 mod random_workloads;
+mod retained;
+mod retention;
 mod rot;
 mod rotten;
 mod sabotage;

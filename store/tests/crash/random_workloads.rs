@@ -142,6 +142,7 @@ fn simple_operation(random: &mut Random, weight: Weight) -> Operation {
         51 => Operation::Clone(repository),
         52 => Operation::DeleteBranch(repository),
         53 => Operation::Strand(repository, random.below(3)),
+        54 => Operation::Retain(repository, random.below(8) as i64),
         _ => Operation::Delete(repository),
     }
 }

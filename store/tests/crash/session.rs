@@ -2,6 +2,7 @@
 
 use crate::{
     random::Random,
+    retained::{DAY, committed},
     timeline::{Timeline, World, observe},
     verify::{SECRET, options},
 };
@@ -58,6 +59,8 @@ pub(crate) enum Operation {
     Restart,
     /// Moves main back by some commits, and removes the branches beside it: objects become unreachable.
     Strand(usize, usize),
+    /// Cuts off history that is older than so many days of the session's clock.
+    Retain(usize, i64),
     /// Compacts the store and collects what is unreachable, while other things are done.
     Compact(Vec<Operation>),
 }
@@ -71,8 +74,12 @@ pub(crate) struct Session {
     pub(crate) random: Random,
     /// What compactions did.
     pub(crate) compacted: Compacted,
+    /// Commits that were cut off.
+    pub(crate) given_back: u64,
     full: usize,
     opened: usize,
+    /// When the last commit was made, in seconds since 1970.
+    clock: i64,
 }
 
 impl Session {
@@ -94,6 +101,7 @@ impl Session {
         let options = OpenOptions { checkpoint_after, ..options() };
         let store = Store::open_with(device.clone(), options.clone())?;
         let opened = device.steps();
+        let clock = newest_commit(&store).map_or(1_700_000_000, |time| time + DAY);
         Ok(Self {
             device,
             store,
@@ -101,8 +109,10 @@ impl Session {
             timeline,
             random: Random(seed),
             compacted: Compacted::default(),
+            given_back: 0,
             full: 0,
             opened,
+            clock,
         })
     }
 
@@ -161,6 +171,7 @@ impl Session {
             Operation::Restart => self.restart(),
             Operation::Strand(number, commits) => self.strand(*number, *commits),
             Operation::Compact(meanwhile) => self.compact(meanwhile),
+            Operation::Retain(number, days) => self.retain(*number, *days),
         }
     }
 
@@ -230,9 +241,15 @@ impl Session {
         let edit = TreeEdit { name: file.into(), entry: Some((EntryKind::Blob, blob)) };
         let tree = transaction.edit_tree(base.as_ref(), &[edit])?;
         let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
-        let who = "A <a@example.org> 1700000000 +0000";
+        let who = self.who();
         transaction
             .insert(Kind::Commit, format!("tree {tree}\n{parent}author {who}\ncommitter {who}\n\nput\n"))
+    }
+
+    /// Who commits, and when: a third of a day after the commit before.
+    fn who(&mut self) -> String {
+        self.clock += DAY / 3;
+        format!("A <a@example.org> {} +0000", self.clock)
     }
 
     /// Waits for submitted changes.
@@ -338,7 +355,7 @@ impl Session {
         }
         let name = names[self.random.below(names.len())].clone();
         let tree = transaction.edit_tree(Some(&base), &[TreeEdit { name, entry: None }])?;
-        let who = "A <a@example.org> 1700000000 +0000";
+        let who = self.who();
         let text = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\ndelete\n");
         let commit = transaction.insert(Kind::Commit, text)?;
         self.submit(number, transaction, vec![(MAIN.into(), Some(commit))]).map(Some)
@@ -442,6 +459,20 @@ impl Session {
         Ok(())
     }
 
+    /// The move is one change: days and boundary together, as they are found afterwards.
+    fn retain(&mut self, number: usize, days: i64) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        block_on(self.store.sync())?;
+        let step = self.device.steps();
+        let done = block_on(repository.retain(self.clock - days * DAY, "Kalends <kalends@localhost>"))?;
+        if done.given_back + done.days > 0 {
+            self.given_back += done.given_back;
+            let change = self.timeline.world.submit(step, observe(&self.store));
+            self.timeline.world.acknowledge(change, self.device.steps());
+        }
+        Ok(())
+    }
+
     fn restart(&mut self) -> Result<(), Error> {
         let step = self.device.steps();
         // What was submitted and not written is gone for good; what was written counts from now on.
@@ -453,6 +484,17 @@ impl Session {
         self.timeline.world.acknowledge(change, self.device.steps());
         Ok(())
     }
+}
+
+/// When the newest of the commits at the tips was made.
+fn newest_commit(store: &Store) -> Option<i64> {
+    let names = store.repositories();
+    let tips = names.iter().filter_map(|name| {
+        let repository = store.repository(name).ok()?;
+        let tip = repository.reference(MAIN)?;
+        Some(committed(&repository, &tip))
+    });
+    tips.max()
 }
 
 pub(crate) fn name(number: usize) -> String {

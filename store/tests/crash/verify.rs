@@ -1,6 +1,9 @@
 //! What is found after a crash, against the model.
 
-use crate::timeline::{History, Timeline, World, observe};
+use crate::{
+    retained,
+    timeline::{History, Timeline, World, observe},
+};
 use kalends_block_backend::{BlockDevice, SimulatedDevice};
 use kalends_store::{OpenOptions, Store, check_device};
 use std::rc::Rc;
@@ -30,6 +33,10 @@ pub(crate) fn verify(device: &SimulatedDevice, timeline: &Timeline, step: usize)
         return Err("the check wrote to the device".into());
     }
     let store = Store::open_with(device, options()).map_err(|error| format!("cannot be opened: {error}"))?;
+    for name in store.repositories() {
+        retained::check(&store.repository(&name).map_err(|error| error.to_string())?)
+            .map_err(|error| format!("{name}: {error}"))?;
+    }
     let (world, secret) = (observe(&store), store.secret(SECRET));
     let place = find(&timeline.world, step, &world)
         .ok_or_else(|| format!("the references are in no possible state: {world:?}"))?;

@@ -6,10 +6,14 @@ use crate::{
 };
 use gix_hash::ObjectId;
 use kalends_store::{
-    FormatOptions, NoRules, Objects, ReferenceUpdate, Repository, Store,
+    EntryKind, FormatOptions, Kind, NoRules, Objects, ReferenceUpdate, Repository, Store, TreeEdit,
     wire::{Protocol, ReceiveOptions, upload_pack},
 };
-use std::rc::Rc;
+use std::{
+    future::Future,
+    rc::Rc,
+    task::{Context, Waker},
+};
 
 /// A repository that has [`history`] in one pack.
 fn pushed() -> Repository {
@@ -206,4 +210,230 @@ fn a_clone_without_files_or_directories_has_the_rest() {
         let pack = clone(&repository, &tip, "ofs-delta filter", &more);
         assert_eq!(objects(&pack), expected, "{filter}");
     }
+}
+
+/// How many objects of a clone come with packs that are sent whole.
+fn reused(repository: &Repository, tip: &ObjectId, others: &[ObjectId]) -> u32 {
+    let line = format!("want {tip} ofs-delta side-band-64k\n");
+    let more: String = others.iter().map(|id| format!("{:04x}want {id}\n", 4 + 46)).collect();
+    let request = format!("{:04x}{line}{more}00000009done\n", line.len() + 4);
+    let answer = whole(upload_pack(repository, Protocol::V0, request.into()));
+    let text = String::from_utf8_lossy(&answer);
+    let (_, number) = text.rsplit_once("pack-reused ").unwrap();
+    number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+/// Checks a clone of these against what a walk finds: as many objects, with all that they refer to, each once.
+fn check_clone(repository: &Repository, tip: &ObjectId, others: &[ObjectId]) -> u32 {
+    let more: String = others.iter().map(|id| format!("{:04x}want {id}\n", 4 + 46)).collect();
+    let walked = clone(repository, tip, "", &more);
+    let pack = clone(repository, tip, "ofs-delta", &more);
+    assert_eq!(objects(&pack), objects(&walked));
+    assert_eq!(unpack(&pack, tip).object_count().unwrap() as u32, objects(&pack));
+    // Nor do the kinds that are sent without files lack anything.
+    for filter in ["blob:none", "tree:0"] {
+        let more = format!("{more}{:04x}filter {filter}\n", 4 + 8 + filter.len());
+        let counts = ["ofs-delta filter", "filter"]
+            .map(|capabilities| objects(&clone(repository, tip, capabilities, &more)));
+        assert_eq!(counts[0], counts[1], "{filter}");
+        assert!(counts[0] < objects(&pack));
+    }
+    objects(&pack)
+}
+
+/// Numbers that only look random.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn noise(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.below(256) as u8).collect()
+    }
+}
+
+fn poll_some(future: &mut (impl Future + Unpin), times: u32) {
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        assert!(std::pin::Pin::new(&mut *future).poll(&mut context).is_pending());
+    }
+}
+
+#[test]
+fn what_compaction_has_packed_is_cloned_as_it_lies() {
+    let store = Store::format(device(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("test").unwrap();
+    let mut numbers = Numbers(7);
+    let mut maintenance = Box::pin(store.maintain());
+    for number in 0..700 {
+        commit(&repository, number, numbers.noise(6000));
+        poll_some(&mut maintenance, 50);
+    }
+    poll_some(&mut maintenance, 20_000);
+    drop(maintenance);
+    // Several packs by now, the older ones larger.
+    let tip = repository.reference(MAIN).unwrap();
+    assert_eq!(check_clone(&repository, &tip, &[]), 2100);
+    assert!((1600..2100).contains(&reused(&repository, &tip, &[])), "{}", reused(&repository, &tip, &[]));
+    // All in one pack.
+    drive(store.compact()).unwrap();
+    assert_eq!(reused(&repository, &tip, &[]), 2100);
+    commit(&repository, 700, b"new".to_vec());
+    let tip = repository.reference(MAIN).unwrap();
+    assert_eq!((reused(&repository, &tip, &[]), check_clone(&repository, &tip, &[])), (2100, 2103));
+}
+
+#[test]
+fn a_pushed_pack_and_what_was_written_upon_it_are_cloned_as_they_lie() {
+    let store = Store::format(device(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("test").unwrap();
+    push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
+    let mut numbers = Numbers(8);
+    let mut maintenance = Box::pin(store.maintain());
+    for number in 300..600 {
+        // Now and then an old state comes back, which is in the pack that was pushed.
+        if number % 10 == 3 {
+            let parent = repository.latest_reference(MAIN).unwrap();
+            let mut transaction = repository.transaction();
+            let tree = transaction.tree_of_commit(&history().0).unwrap();
+            let who = format!("A <a@example.org> {} +0000", 1_700_000_000 + number);
+            let text = format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nBack\n");
+            let new = transaction.insert(Kind::Commit, text.into_bytes()).unwrap();
+            let (name, expected) = (MAIN.into(), Some(parent));
+            transaction.update_reference(ReferenceUpdate { name, expected, new: Some(new) });
+            drive(transaction.submit().unwrap()).unwrap();
+        } else {
+            commit(&repository, number, numbers.noise(6000));
+        }
+        poll_some(&mut maintenance, 50);
+    }
+    poll_some(&mut maintenance, 20_000);
+    drop(maintenance);
+    let tip = repository.reference(MAIN).unwrap();
+    let all = check_clone(&repository, &tip, &[]);
+    assert!(
+        reused(&repository, &tip, &[]) > 900 + (all - 900) / 2,
+        "{} of {all}",
+        reused(&repository, &tip, &[])
+    );
+}
+
+/// Adds a commit with these parents, the first of which it changes a file of.
+fn commit_upon(repository: &Repository, parents: &[ObjectId], number: u32, file: (u64, Vec<u8>)) -> ObjectId {
+    let mut transaction = repository.transaction();
+    let blob = transaction.insert(Kind::Blob, file.1).unwrap();
+    let edit = TreeEdit { name: format!("file{}", file.0).into(), entry: Some((EntryKind::Blob, blob)) };
+    let base = parents.first().map(|parent| transaction.tree_of_commit(parent).unwrap());
+    let tree = transaction.edit_tree(base.as_ref(), &[edit]).unwrap();
+    let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+    // Clocks are not to be trusted.
+    let who = format!("A <a@example.org> {} +0000", 1_700_000_000 + number / 7 * 5 - number % 5);
+    let text = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\nCommit {number}\n");
+    let commit = transaction.insert(Kind::Commit, text.into_bytes()).unwrap();
+    let name = format!("refs/heads/kept-{commit}");
+    transaction.update_reference(ReferenceUpdate { name, expected: None, new: Some(commit) });
+    drive(transaction.submit().unwrap()).unwrap();
+    commit
+}
+
+fn set(repository: &Repository, name: &str, new: Option<ObjectId>) {
+    let mut transaction = repository.transaction();
+    let expected = repository.latest_reference(name);
+    transaction.update_reference(ReferenceUpdate { name: name.into(), expected, new });
+    drive(transaction.submit().unwrap()).unwrap();
+}
+
+#[test]
+fn whatever_was_compacted_clones_have_all_of_it_once_and_nothing_else() {
+    let mut sent_whole = 0;
+    for seed in 0..3 {
+        eprintln!("seed {seed}");
+        let store = Store::format(device(), &FormatOptions::default()).unwrap();
+        let repository = store.create_repository("test").unwrap();
+        let mut numbers = Numbers(seed * 7919 + 1);
+        let mut maintenance = Box::pin(store.maintain());
+        let branches = ["refs/heads/main", "refs/heads/side", "refs/heads/other"];
+        let mut contents = vec![b"first".to_vec()];
+        for number in 0..400 {
+            let branch = branches[(numbers.below(6) / 2 * numbers.below(2)) as usize % 3];
+            let old = repository.latest_reference(branch);
+            let mut parents: Vec<ObjectId> =
+                old.or_else(|| repository.latest_reference(MAIN)).into_iter().collect();
+            match numbers.below(120) {
+                0 if number > 50 => {
+                    // Part of history is given up.
+                    let text = repository.object(&parents[0]).unwrap().data;
+                    let text = String::from_utf8(text.to_vec()).unwrap();
+                    let parent = text.lines().find_map(|line| line.strip_prefix("parent "));
+                    let parent = parent.map(|id| ObjectId::from_hex(id.as_bytes()).unwrap());
+                    set(&repository, branch, parent.or(old));
+                    continue;
+                }
+                1 if number > 50 && branch != MAIN => {
+                    set(&repository, branch, None);
+                    continue;
+                }
+                2..6 => drop(drive(store.compact())),
+                6..9 => {
+                    parents.extend(branches.iter().filter_map(|branch| repository.latest_reference(branch)));
+                    parents.sort();
+                    parents.dedup();
+                }
+                9..12 if !parents.is_empty() => {
+                    let mut transaction = repository.transaction();
+                    let text = format!(
+                        "object {}\ntype commit\ntag v{number}\ntagger A <a@example.org> 1700000000 +0000\n\nTag\n",
+                        parents[0]
+                    );
+                    let tag = transaction.insert(Kind::Tag, text.into_bytes()).unwrap();
+                    let name = format!("refs/tags/v{}", number % 4);
+                    let expected = repository.latest_reference(&name);
+                    transaction.update_reference(ReferenceUpdate { name, expected, new: Some(tag) });
+                    drive(transaction.submit().unwrap()).unwrap();
+                }
+                12..15 if seed % 2 == 1 && !repository.contains(&history().0) => {
+                    push_history_to(&repository, "refs/heads/pushed");
+                }
+                _ => {}
+            }
+            let content = match numbers.below(3) {
+                0 => contents[numbers.below(contents.len() as u64) as usize].clone(),
+                _ => {
+                    let length = if numbers.below(80) == 0 { 1_200_000 } else { 9000 };
+                    numbers.noise(length)
+                }
+            };
+            contents.push(content.clone());
+            let commit = commit_upon(&repository, &parents, number, (numbers.below(12), content));
+            set(&repository, branch, Some(commit));
+            set(&repository, &format!("refs/heads/kept-{commit}"), None);
+            poll_some(&mut maintenance, numbers.below(60) as u32);
+            if number % 100 == 99 {
+                poll_some(&mut maintenance, 2000);
+                if numbers.below(2) == 0 {
+                    drop(drive(store.compact()));
+                }
+                let references = repository.references();
+                let ids: Vec<ObjectId> = references.iter().map(|reference| reference.id).collect();
+                let tip = repository.reference(MAIN).unwrap();
+                check_clone(&repository, &tip, &ids);
+                sent_whole += reused(&repository, &tip, &ids);
+                if let Some(side) = repository.reference("refs/heads/side") {
+                    check_clone(&repository, &side, &[]);
+                }
+                check_clone(&repository, &parents[0], &[]);
+            }
+        }
+        eprintln!("{sent_whole} objects came in whole packs");
+    }
+    assert!(sent_whole > 3000, "{sent_whole}");
+}
+
+fn push_history_to(repository: &Repository, name: &str) {
+    let (tip, pack) = history();
+    let report = whole(push(repository, push_body(name, None, Some(*tip), pack)).unwrap());
+    assert!(String::from_utf8_lossy(&report).contains("unpack ok"));
 }

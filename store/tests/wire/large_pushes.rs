@@ -232,3 +232,37 @@ fn a_push_and_the_writes_of_others_take_turns() {
     assert_eq!(repository.object_count().unwrap(), 900);
     assert_clean(&device);
 }
+
+#[test]
+fn a_body_is_not_polled_again_after_its_end() {
+    let (tip, pack) = history();
+    let small = {
+        let source = Store::format(device(), &FormatOptions::default()).unwrap();
+        let source = source.create_repository("source").unwrap();
+        commit(&source, 0, b"small".to_vec());
+        (source.reference(MAIN).unwrap(), crate::repositories::pack(&source))
+    };
+    let nothing = Bytes::new();
+    let bodies = [
+        Bytes::from(push_body(MAIN, None, Some(*tip), pack)),
+        push_body(MAIN, None, Some(small.0), &small.1).into(),
+        // It ends before its commands do.
+        nothing,
+    ];
+    for body in bodies {
+        let store = Store::format(device(), &FormatOptions::default()).unwrap();
+        let repository = store.create_repository("test").unwrap();
+        let expected = body.len() > 1;
+        let mut pieces = Box::pin(pieces(body));
+        let mut ended = false;
+        let once = stream::poll_fn(move |context| {
+            assert!(!ended, "polled after its end");
+            let piece = pieces.poll_next_unpin(context);
+            ended = matches!(piece, std::task::Poll::Ready(None));
+            piece
+        });
+        let pushed = receive_pack_stream(&repository, once, Rc::new(NoRules), ReceiveOptions::default());
+        let report = drive(pushed).unwrap().map(|reply| String::from_utf8_lossy(&whole(reply)).into_owned());
+        assert_eq!(report.is_ok_and(|report| report.contains("ok refs/heads/main")), expected);
+    }
+}

@@ -7,3 +7,5 @@ mod concurrent_pushes;
 mod hostile_requests;
 mod large_pushes;
 mod repositories;
+mod retained;
+mod watching;

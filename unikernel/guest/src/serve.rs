@@ -5,7 +5,7 @@ use crate::{
     interface, memory, storage,
 };
 use futures_util::future::{Either, join, select};
-use kalends::{ServiceHandler, maintained, own_authority};
+use kalends::{ServiceHandler, maintained, own_authority, with_retention};
 use kalends_block_backend::Durability;
 use kalends_caldav::{
     Service, ServiceOptions,
@@ -55,7 +55,8 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
         push_memory: Some(push_memory),
         index_memory: Some(shares.index),
     };
-    let handler = ServiceHandler(Rc::new(Service::new(store.clone(), realm, service_options)));
+    let service = Service::new(store.clone(), realm, service_options);
+    let handler = ServiceHandler(Rc::new(service.clone()));
     let network = stack.network();
     stack.block_on(&mut GuestIdle::new(), async {
         let listener = network
@@ -71,7 +72,9 @@ pub(crate) fn serve(options: &GuestOptions) -> Result<(), Ending> {
             announce(options, hostname, &addresses, &authority, password.as_deref(), durability);
         };
         let beside = join(certificates.keep(&network, &current), announcement);
-        maintained(&store, select(pin!(server.run(vec![listener])), pin!(beside))).await;
+        let (serving, beside) = (pin!(server.run(vec![listener])), pin!(beside));
+        let serving = with_retention(&store, &service, &network, select(serving, beside));
+        maintained(&store, serving).await;
         Ok::<_, String>(())
     })?;
     store.close().map_err(|error| format!("the block device: {error}").into())

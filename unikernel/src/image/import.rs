@@ -46,7 +46,8 @@ pub(super) fn import(path: &Path, name: &str, source: &Path, replace: bool) -> R
         true => Some(git.pack()?),
         false => None,
     };
-    let pieces = iter::once(Ok(request(&commands))).chain(iter::from_fn(|| pack.as_mut()?.next()));
+    let pieces =
+        iter::once(Ok(request(&git.shallow()?, &commands))).chain(iter::from_fn(|| pack.as_mut()?.next()));
     let body = stream::iter(pieces.map(|piece| piece.map(Into::into)));
     let received = receive_pack_stream(&repository, body, policy, ReceiveOptions::default());
     let mut reply = block_on(received)?.map_err(|error| error.to_string())?;
@@ -97,8 +98,12 @@ fn commands(repository: &Repository, wanted: &[(String, String)]) -> Vec<String>
     commands
 }
 
-fn request(commands: &[String]) -> Vec<u8> {
+fn request(shallow: &[String], commands: &[String]) -> Vec<u8> {
     let mut body = Vec::new();
+    for id in shallow {
+        let line = format!("shallow {id}");
+        body.extend(format!("{:04x}{line}", line.len() + 4).into_bytes());
+    }
     for (number, command) in commands.iter().enumerate() {
         let capabilities = if number == 0 { "\0report-status side-band-64k atomic quiet" } else { "" };
         let line = format!("{command}{capabilities}");

@@ -78,6 +78,7 @@ fn reads(server: &Server, scale: &Scale, fetcher: &str, directory: &Path, result
     };
     let fetch = ["-C", "copy", "fetch", "--quiet", &url, "main:main"];
     add(Task::Fetch, timed(&scale.git, &git, earlier, &fetch));
+    add(Task::ExchangeOfFetch, exchange_of_fetch(server, scale, fetcher, directory));
     let _ = remove(&copy);
 }
 
@@ -94,29 +95,69 @@ fn timed(load: &Load, git: &Git, before: impl Fn() -> Result<(), Failure>, argum
 /// The pack of a clone, asked for by the load generator in git's protocol version 2 and thrown away: the
 /// server's share of a clone.
 fn pack_of_clone(server: &Server, scale: &Scale, directory: &Path) -> Samples {
-    let tip = Git::new(&directory.join("history")).run(&["rev-parse", "main"]).map_err(Failure::Refused)?;
-    let want = format!("want {tip}\n");
-    let mut body = packet("command=fetch\n") + "0001";
-    for line in ["no-progress\n", "ofs-delta\n", &want, "done\n"] {
-        body += &packet(line);
-    }
-    body += "0000";
+    let want = format!("want {}\n", main_of(directory, "history")?);
     let (address, path) = server.address();
-    let headers = [("Content-Type", "application/x-git-upload-pack-request"), ("Git-Protocol", "version=2")];
-    let request = Request::new("POST", &format!("{path}/git-upload-pack"), &headers, body.as_bytes());
+    let request = command(path, "fetch", &["no-progress\n", "ofs-delta\n", &want, "done\n"]);
     let mut client = Client::new(address, scale.git.limit);
     one_after_another(&scale.git, |_| {
         let start = Instant::now();
         let status = client.send(&request).map_err(|error| Failure::new(&error, scale.git.limit))?;
         let elapsed = start.elapsed();
-        // After the section's name there may be packets that keep the connection alive.
-        let head = &client.body[..client.body.len().min(4096)];
-        let begins = head.windows(4).any(|four| four == b"PACK");
-        match status == 200 && begins && client.body.ends_with(b"0000") {
-            true => Ok(elapsed),
-            false => Err(Failure::Refused(format!("status {status}, and no whole pack"))),
-        }
+        check_pack(status, &client.body).map(|()| elapsed)
     })
+}
+
+/// What git asks for a fetch, on a new connection: what the server speaks, its references, and the pack of
+/// what is new, for which it names the 16 newest commits that it has.
+fn exchange_of_fetch(server: &Server, scale: &Scale, fetcher: &str, directory: &Path) -> Samples {
+    let want = format!("want {}\n", main_of(directory, "history")?);
+    let had =
+        Git::new(&directory.join(fetcher)).run(&["rev-list", "-16", "main"]).map_err(Failure::Refused)?;
+    let haves: Vec<String> = had.lines().map(|id| format!("have {id}\n")).collect();
+    let mut arguments = vec!["thin-pack\n", "no-progress\n", "ofs-delta\n", &want];
+    arguments.extend(haves.iter().map(String::as_str));
+    let (address, path) = server.address();
+    let version = [("Git-Protocol", "version=2")];
+    let requests = [
+        Request::new("GET", &format!("{path}/info/refs?service=git-upload-pack"), &version, b""),
+        command(path, "ls-refs", &["peel\n", "symrefs\n", "ref-prefix refs/heads/main\n"]),
+        command(path, "fetch", &arguments),
+    ];
+    one_after_another(&scale.git, |_| {
+        let mut client = Client::new(address.clone(), scale.git.limit);
+        let start = Instant::now();
+        let mut status = 0;
+        for request in &requests {
+            status = client.send(request).map_err(|error| Failure::new(&error, scale.git.limit))?;
+        }
+        let elapsed = start.elapsed();
+        check_pack(status, &client.body).map(|()| elapsed)
+    })
+}
+
+/// The commit of a repository's branch.
+fn main_of(directory: &Path, repository: &str) -> Result<String, Failure> {
+    Git::new(&directory.join(repository)).run(&["rev-parse", "main"]).map_err(Failure::Refused)
+}
+
+/// A command of git's protocol version 2 (gitprotocol-v2(5)).
+fn command(path: &str, name: &str, arguments: &[&str]) -> Request {
+    let mut body = packet(&format!("command={name}\n")) + "0001";
+    body.extend(arguments.iter().map(|line| packet(line)));
+    body += "0000";
+    let headers = [("Content-Type", "application/x-git-upload-pack-request"), ("Git-Protocol", "version=2")];
+    Request::new("POST", &format!("{path}/git-upload-pack"), &headers, body.as_bytes())
+}
+
+/// Whether an answer has a whole pack.
+fn check_pack(status: u16, body: &[u8]) -> Result<(), Failure> {
+    // Before it there may be acknowledgements, and packets that keep the connection alive.
+    let head = &body[..body.len().min(4096)];
+    let begins = head.windows(4).any(|four| four == b"PACK");
+    match status == 200 && begins && body.ends_with(b"0000") {
+        true => Ok(()),
+        false => Err(Failure::Refused(format!("status {status}, and no whole pack"))),
+    }
 }
 
 /// A pkt-line (gitprotocol-common(5)).

@@ -25,6 +25,7 @@ pub(crate) enum Task {
     Clone,
     PackOfClone,
     Fetch,
+    ExchangeOfFetch,
     Push,
     /// Of the device itself.
     Append,
@@ -42,7 +43,7 @@ pub(crate) enum Unit {
 
 impl Task {
     /// In the order in which they are shown.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Put,
         Self::Put8,
         Self::Put32,
@@ -65,6 +66,7 @@ impl Task {
         Self::Clone,
         Self::PackOfClone,
         Self::Fetch,
+        Self::ExchangeOfFetch,
         Self::Push,
     ];
 
@@ -93,6 +95,7 @@ impl Task {
             Self::Clone => "git clone",
             Self::PackOfClone => "the pack of a clone, without the client's work",
             Self::Fetch => "git fetch of 10 new commits",
+            Self::ExchangeOfFetch => "the exchange of such a fetch, without the client's work",
             Self::Push => "git push of 10,000 events",
             Self::Append => "append of 4 KiB and fdatasync",
             Self::HashOfTree => "SHA-1 of the tree of a calendar",
@@ -124,6 +127,7 @@ impl Task {
             Self::Clone => "clone",
             Self::PackOfClone => "clone-pack",
             Self::Fetch => "fetch",
+            Self::ExchangeOfFetch => "fetch-exchange",
             Self::Push => "push",
             Self::Append => "device-append",
             Self::HashOfTree => "tree-hash",
@@ -145,6 +149,6 @@ impl Task {
 
     /// Whether git asks, and not a calendar client.
     pub(crate) fn is_git(self) -> bool {
-        matches!(self, Self::Clone | Self::PackOfClone | Self::Fetch | Self::Push)
+        matches!(self, Self::Clone | Self::PackOfClone | Self::Fetch | Self::ExchangeOfFetch | Self::Push)
     }
 }
