@@ -4,7 +4,7 @@
 //! same events; they are measured one after the other by one load generator. Kalends and Xandikos speak TLS,
 //! Radicale and git plain HTTP. Numbers tell by comparison within the run.
 //!
-//! `./benchmark [--full] [--only calendars|handshakes|git] [--output DIRECTORY]`
+//! `./benchmark [--full] [--without-peers] [--only calendars|handshakes|git] [--output DIRECTORY]`
 
 mod calendars;
 mod certificate;
@@ -29,13 +29,13 @@ fn main() {
     let (plain, secure) = (ceiling::measure(false, &scale.requests), ceiling::measure(true, &scale.requests));
     let mut results = Results { scale: scale.clone(), plain, secure, rows: Vec::new() };
     if options.measures("calendars") {
-        calendars::measure(&scale, &mut results);
+        calendars::measure(&scale, options.servers(), &mut results);
     }
     if options.measures("handshakes") {
-        calendars::measure_handshakes(&scale, &mut results);
+        calendars::measure_handshakes(&scale, options.servers(), &mut results);
     }
     if options.measures("git") {
-        git::measure(&scale, &mut results);
+        git::measure(&scale, options.peers, &mut results);
     }
     let tables = report::tables(&results);
     println!("{tables}");

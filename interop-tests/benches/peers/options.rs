@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::scale::Scale;
+use crate::{scale::Scale, servers::Kind};
 use kalends_interop_tests::server::target_directory;
 use std::{
     env,
@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub(crate) scale: Scale,
     pub(crate) output: PathBuf,
     only: Option<String>,
+    /// Whether peers are measured too.
+    pub(crate) peers: bool,
 }
 
 impl Options {
@@ -30,13 +32,14 @@ impl Options {
         // cargo runs benchmarks in their package, people run it in the workspace.
         let workspace =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");
-        let mut options = Self { scale: Scale::QUICK, output: PathBuf::new(), only: None };
+        let mut options = Self { scale: Scale::QUICK, output: PathBuf::new(), only: None, peers: true };
         let mut output = None;
         let mut arguments = arguments.into_iter().filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_default();
             match argument.as_str() {
                 "--full" => options.scale = Scale::FULL,
+                "--without-peers" => options.peers = false,
                 "--only" => options.only = Some(value()),
                 "--output" => output = Some(workspace.join(value())),
                 _ => usage(),
@@ -46,9 +49,9 @@ impl Options {
             usage();
         }
         // Half a result must not replace a whole one.
-        options.output = output.unwrap_or_else(|| match options.only {
-            None => workspace.join("docs/peers"),
-            Some(_) => target_directory().join("benchmark"),
+        options.output = output.unwrap_or_else(|| match options.only.is_none() && options.peers {
+            true => workspace.join("docs/peers"),
+            false => target_directory().join("benchmark"),
         });
         Some(options)
     }
@@ -57,9 +60,17 @@ impl Options {
     pub(crate) fn measures(&self, part: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == part)
     }
+
+    /// The servers of calendars to measure.
+    pub(crate) fn servers(&self) -> &'static [Kind] {
+        if self.peers { &Kind::ALL } else { &[Kind::Kalends] }
+    }
 }
 
 fn usage() -> ! {
-    eprintln!("there is: ./benchmark [--full] [--only {}] [--output DIRECTORY]", PARTS.join("|"));
+    eprintln!(
+        "there is: ./benchmark [--full] [--without-peers] [--only {}] [--output DIRECTORY]",
+        PARTS.join("|")
+    );
     process::exit(2);
 }

@@ -15,10 +15,10 @@ use crate::{
 use requests::Requests;
 use session::Session;
 
-/// Measures every server with calendars of every size.
-pub(crate) fn measure(scale: &Scale, results: &mut Results) {
+/// Measures each of the servers with calendars of every size.
+pub(crate) fn measure(scale: &Scale, servers: &[Kind], results: &mut Results) {
     for &size in scale.sizes {
-        for kind in Kind::ALL {
+        for &kind in servers {
             eprintln!("measuring {} with {size} events …", kind.name());
             match Session::start(kind, size, scale) {
                 Ok(mut session) => session.measure(results),
@@ -26,7 +26,7 @@ pub(crate) fn measure(scale: &Scale, results: &mut Results) {
             }
         }
     }
-    for kind in Kind::ALL {
+    for &kind in servers {
         eprintln!("measuring {} with an empty calendar …", kind.name());
         writes::fill(kind, scale, results);
         storage::puts_with_history(kind, scale, results);
@@ -34,8 +34,8 @@ pub(crate) fn measure(scale: &Scale, results: &mut Results) {
 }
 
 /// New connections with TLS, where the server speaks it.
-pub(crate) fn measure_handshakes(scale: &Scale, results: &mut Results) {
-    for kind in Kind::ALL {
+pub(crate) fn measure_handshakes(scale: &Scale, servers: &[Kind], results: &mut Results) {
+    for &kind in servers {
         let peer = match kind.start(0) {
             Ok(peer) => peer,
             Err(failure) => return results.add(Task::FullHandshakes, 0, kind.name(), Err(failure)),

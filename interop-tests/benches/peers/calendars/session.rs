@@ -55,14 +55,36 @@ impl<'a> Session<'a> {
         if self.unfinished >= PATIENCE {
             return results.add(task, self.size, self.kind.name(), Err(Failure::LeftOut));
         }
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), self.peer.processor_time());
         let outcome = measure(self);
-        eprintln!("  {} ({:.1} s)", task.title(), start.elapsed().as_secs_f64());
+        self.tell(task, start.elapsed(), before, outcome.as_ref().ok());
         if matches!(outcome, Err(Failure::Unfinished(_))) {
             self.unfinished += 1;
             self.restart();
         }
         results.add(task, self.size, self.kind.name(), outcome);
+    }
+
+    /// Says how the server fares: how long the task took, the processor time that it cost the server, and the
+    /// memory that it has now.
+    fn tell(&self, task: Task, elapsed: Duration, before: Option<Duration>, outcome: Option<&Outcome>) {
+        let mut line = format!("  {} ({:.1} s", task.title(), elapsed.as_secs_f64());
+        let requests = match outcome {
+            // The first is not among them.
+            Some(Outcome::Times(times)) => times.len() as f64 + 1.0,
+            Some(Outcome::PerSecond(rate)) => rate * elapsed.as_secs_f64(),
+            _ => 0.0,
+        };
+        let after = self.peer.processor_time();
+        // There is no difference when the server was started anew.
+        let spent = after.zip(before).and_then(|(after, before)| after.checked_sub(before));
+        if let (Some(spent), true) = (spent, requests > 0.0 && task != Task::Start) {
+            line += &format!(", {:.0} µs of processor time each", spent.as_secs_f64() * 1e6 / requests);
+        }
+        if let Some(bytes) = self.peer.resident_bytes() {
+            line += &format!(", {:.1} MiB resident", bytes as f64 / 1048576.0);
+        }
+        eprintln!("{line})");
     }
 
     /// From the start of the process to the first answer, which is an event. Files are in the host's cache.

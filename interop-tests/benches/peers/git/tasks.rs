@@ -21,13 +21,13 @@ const NEW_COMMITS: u32 = 10;
 /// Events that a push brings.
 const PUSHED_EVENTS: u32 = 10_000;
 
-/// Measures both, one after the other.
-pub(crate) fn measure(scale: &Scale, results: &mut Results) {
+/// Measures Kalends, and with peers git after it.
+pub(crate) fn measure(scale: &Scale, peers: bool, results: &mut Results) {
     let directory = TemporaryDirectory::new();
     match history(scale, directory.path()) {
         Ok((kalends, fetcher)) => {
-            let http_backend = Server::http_backend(&directory.join("history"));
-            for server in [Ok(kalends), http_backend] {
+            let http_backend = peers.then(|| Server::http_backend(&directory.join("history")));
+            for server in std::iter::once(Ok(kalends)).chain(http_backend) {
                 match server {
                     Ok(server) => reads(&server, scale, fetcher, directory.path(), results),
                     Err(failure) => results.add(Task::Clone, scale.commits, HTTP_BACKEND, Err(failure)),
@@ -36,7 +36,7 @@ pub(crate) fn measure(scale: &Scale, results: &mut Results) {
         }
         Err(failure) => results.add(Task::Clone, scale.commits, KALENDS, Err(failure)),
     }
-    pushes(scale, results);
+    pushes(scale, peers, results);
 }
 
 /// Makes the history on top of what a new Kalends has, as the repository `history`, and pushes it; gives the
@@ -166,21 +166,19 @@ fn packet(line: &str) -> String {
 }
 
 /// Pushes of many events into repositories of one commit, each time to a new server.
-fn pushes(scale: &Scale, results: &mut Results) {
+fn pushes(scale: &Scale, peers: bool, results: &mut Results) {
     eprintln!("measuring pushes of {PUSHED_EVENTS} events …");
-    let mut times = [Vec::new(), Vec::new()];
+    let servers = if peers { &[KALENDS, HTTP_BACKEND][..] } else { &[KALENDS] };
+    let mut times = vec![Vec::new(); servers.len()];
     for _ in 0..scale.pushes {
-        for (which, times) in times.iter_mut().enumerate() {
-            match push(which == 1) {
+        for (name, times) in servers.iter().zip(&mut times) {
+            match push(*name == HTTP_BACKEND) {
                 Ok(time) => times.push(time),
-                Err(failure) => {
-                    let name = if which == 1 { HTTP_BACKEND } else { KALENDS };
-                    return results.add(Task::Push, PUSHED_EVENTS, name, Err(failure));
-                }
+                Err(failure) => return results.add(Task::Push, PUSHED_EVENTS, name, Err(failure)),
             }
         }
     }
-    for (name, times) in [KALENDS, HTTP_BACKEND].into_iter().zip(times) {
+    for (name, times) in servers.iter().zip(times) {
         results.add(Task::Push, PUSHED_EVENTS, name, Ok(Outcome::Times(times)));
     }
 }

@@ -7,7 +7,7 @@ mod xandikos;
 pub(crate) use kalends::{AUTHORITY as KALENDS_AUTHORITY, git_url as kalends_git_url};
 
 use crate::load::{Address, Client, Failure};
-use kalends_interop_tests::{TemporaryDirectory, event, server::target_directory};
+use kalends_interop_tests::{TemporaryDirectory, event, process, server::target_directory};
 use std::{
     fs,
     net::{Ipv4Addr, TcpStream},
@@ -84,6 +84,11 @@ impl Peer {
         let text = fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+    }
+
+    /// Processor time of all its threads so far, in steps of 10 ms.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        self.id().map(process::processor_time)
     }
 
     /// Bytes that the process has had written to the device since its start, in whole pages (`write_bytes`
