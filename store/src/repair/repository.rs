@@ -162,7 +162,7 @@ impl RepositoryRepair<'_, '_, '_> {
                 self.report.repository(Restored, &self.name, format!("{title} was made anew from the pack"));
                 continue;
             }
-            let usable = usable_index(disk, &place);
+            let usable = usable_index(disk, &place, ScanLimits::of(&self.core.options));
             let usable = usable.map(|NewIndex { bytes, checksum }| {
                 Rc::new(AdoptedPack::on_device_with_index(disk.clone(), place, bytes, checksum))
             });
