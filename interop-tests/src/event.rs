@@ -1,6 +1,8 @@
 //! Calendars that look like people's: what Thunderbird, Apple Calendar, DAVx5, Evolution and invitations
 //! write, made up, and the same at every run.
 
+// Named, so that benchmarks elsewhere can take these files as their own.
+#[path = "event/time_zone.rs"]
 mod time_zone;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime};

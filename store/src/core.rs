@@ -14,7 +14,9 @@ use crate::{
     hashing_ahead::HashingAhead,
     log::Log,
     objects::{
+        blob_bases::AllBlobBases,
         cache::Cache,
+        entry::{EntryContent, EntryHeader},
         fetch::{self, Fetched},
         index::ObjectIndex,
         pack::AdoptedPack,
@@ -93,7 +95,9 @@ pub(crate) struct Core {
     pub(crate) state: RefCell<State>,
     pub(crate) objects: RefCell<Cache<(u32, ObjectId), Object>>,
     pub(crate) trees: RefCell<Cache<(u32, ObjectId), Rc<Tree>>>,
-    /// How trees are stored, for the chains that the next ones go on.
+    /// What new blobs may be stored as deltas against.
+    pub(crate) blob_bases: RefCell<AllBlobBases>,
+    /// How trees and blobs are stored, for the chains that the next ones go on.
     pub(crate) links: RefCell<Cache<(u32, ObjectId), Link>>,
     pub(crate) hashing_ahead: HashingAhead,
     pub(crate) wakers: Arc<Wakers>,
@@ -309,6 +313,8 @@ impl Core {
     pub(crate) fn forget_decoded(&self) {
         *self.objects.borrow_mut() = Cache::new(self.options.object_cache);
         *self.trees.borrow_mut() = Cache::new(self.options.tree_cache);
+        *self.blob_bases.borrow_mut() = AllBlobBases::new();
+        self.links.borrow_mut().clear();
     }
 
     /// Finds an object of a repository as it is stored.
@@ -335,7 +341,10 @@ impl Core {
         match self.fetch(repository, id)? {
             Fetched::Object(object) => Ok(object),
             _ => {
-                let fetch = |id: &oid| self.fetch(repository, id);
+                let fetch = |wanted: &oid| match wanted == id {
+                    true => self.fetch(repository, wanted),
+                    false => self.fetch_base(repository, wanted),
+                };
                 let object = fetch::decode(id, &fetch, self.options.max_object_size)?;
                 if object.kind != Kind::Tree {
                     self.objects.borrow_mut().insert(key, object.clone());
@@ -343,6 +352,28 @@ impl Core {
                 Ok(object)
             }
         }
+    }
+
+    /// Finds the base of a delta. A whole blob is the base of many, so it is kept.
+    fn fetch_base(&self, repository: &RefCell<RepositoryState>, id: &oid) -> Result<Fetched, Error> {
+        let entry = match self.fetch(repository, id)? {
+            Fetched::Entry(entry) => entry,
+            found => return Ok(found),
+        };
+        if EntryHeader::parse(&entry)?.content != EntryContent::Whole(Kind::Blob) {
+            return Ok(Fetched::Entry(entry));
+        }
+        let fetch = |_: &oid| Ok(Fetched::Entry(entry.clone()));
+        let object = fetch::decode(id, &fetch, self.options.max_object_size);
+        let object = object.map_err(|error| match error {
+            Error::Damaged { reason, .. } => {
+                Error::Malformed(format!("the base {id} of its delta: {reason}"))
+            }
+            other => other,
+        })?;
+        let key = (repository.borrow().number, id.to_owned());
+        self.objects.borrow_mut().insert(key, object.clone());
+        Ok(Fetched::Object(object))
     }
 
     /// A tree, from the cache or from the device; then it shares with `near` what both have.

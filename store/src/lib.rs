@@ -6,6 +6,7 @@
 //!
 //! The store knows git, and nothing of calendars: rules about content come in through [`PushPolicy`].
 
+mod blob_chain;
 mod check;
 mod checkpointing;
 mod commit;
@@ -25,6 +26,7 @@ mod pack;
 mod pins;
 mod push_policy;
 mod pushed_chain;
+mod remark;
 mod repair;
 mod replay;
 mod repository;
@@ -47,7 +49,8 @@ pub use gix_object::tree::{EntryKind, EntryMode};
 pub use object::{EncodedEntry, Object, ObjectHeader, Objects};
 pub use pack::{Pace, PackLimits};
 pub use pins::Pin;
-pub use push_policy::{Deciding, PushPolicy, PushedUpdate, Refusal, Verdict};
+pub use push_policy::{Deciding, NoRules, PushPolicy, PushedUpdate, Refusal, Verdict};
+pub use remark::Remark;
 pub use repair::{CloneSource, NoClones, Outcome, RepairStep, RepairSummary, repair_device};
 pub use repository::{Reference, Repository};
 pub use retention::Retained;

@@ -187,7 +187,7 @@ impl Repository {
         Ok(EncodedEntry { kind, delta_base, inflated_size: header.inflated_size, zlib })
     }
 
-    /// How a tree is stored, from memory if it was stored or asked for not long ago.
+    /// How a tree or a blob is stored, from memory if it was stored or asked for not long ago.
     pub(crate) fn link(&self, id: &oid) -> Result<Link, Error> {
         let key = (self.state.borrow().number, id.to_owned());
         if let Some(link) = self.core.links.borrow_mut().get(&key) {

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Object, Objects, Pin, Repository, Tree,
+    blob_chain::BlobEncoder,
     commit::{Cut, EncodedObject, PackToStore, Submission},
     core::Core,
     format::{
@@ -72,10 +73,18 @@ pub struct Transaction {
 
 struct NewObject {
     attributes: Attributes,
-    /// As it is going to be stored.
-    entry: Bytes,
+    form: Form,
     /// Its content, where that is at hand; that of an edited tree is among the trees.
     content: Option<Bytes>,
+}
+
+/// How a new object is going to be stored.
+enum Form {
+    /// As this entry.
+    Entry(Bytes),
+    /// As a blob that is encoded when all is known that it may be a delta against; among it what it takes the
+    /// place of.
+    Blob { former: Option<ObjectId> },
 }
 
 struct NewPack {
@@ -116,11 +125,11 @@ impl Transaction {
         if self.has(&id)? {
             return Ok(id);
         }
-        let entry = entry::encode_whole(kind, &data);
-        self.add(
-            id,
-            NewObject { attributes: Attributes::new(kind, None), entry: entry.into(), content: Some(data) },
-        )?;
+        let form = match kind {
+            Kind::Blob if BlobEncoder::concerns(data.len()) => Form::Blob { former: None },
+            _ => Form::Entry(entry::encode_whole(kind, &data).into()),
+        };
+        self.add(id, NewObject { attributes: Attributes::new(kind, None), form, content: Some(data) })?;
         Ok(id)
     }
 
@@ -144,14 +153,30 @@ impl Transaction {
         for id in base_id.iter().chain(edits.iter().filter_map(|edit| Some(&edit.entry.as_ref()?.1))) {
             self.rely_on(id);
         }
+        if let Some(base_id) = base_id {
+            self.note_former_versions(&*self.tree(&base_id)?, edits);
+        }
         let id = tree.id()?;
         if !self.has(&id)? {
             let (entry, step) = self.encode_tree(base_id, &tree)?;
             let attributes = Attributes::new(Kind::Tree, step);
-            self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
+            self.add(id, NewObject { attributes, form: Form::Entry(entry.into()), content: None })?;
         }
         self.trees.borrow_mut().insert(id, tree);
         Ok(id)
+    }
+
+    /// Notes of new blobs what they take the place of.
+    fn note_former_versions(&mut self, base: &Tree, edits: &[TreeEdit]) {
+        for TreeEdit { name, entry } in edits {
+            if let Some((_, id)) = entry
+                && let Some(NewObject { form: Form::Blob { former: former @ None }, .. }) =
+                    self.objects.get_mut(id)
+            {
+                *former =
+                    base.find(name).filter(|entry| entry.mode.is_blob()).map(|entry| entry.id.to_owned());
+            }
+        }
     }
 
     /// Encodes an edited tree, as a delta where that pays.
@@ -220,7 +245,7 @@ impl Transaction {
             };
             let entry = entry::with_stream(base, kind, header.inflated_size, header.stream(&bytes));
             let attributes = Attributes::new(kind, None);
-            self.add(id, NewObject { attributes, entry: entry.into(), content: None })?;
+            self.add(id, NewObject { attributes, form: Form::Entry(entry.into()), content: None })?;
         }
         Ok(())
     }
@@ -234,7 +259,7 @@ impl Transaction {
         let object = fetch::decode(id, &fetch, self.repository.core().options.max_object_size)?;
         let entry = entry::encode_whole(object.kind, &object.data).into();
         let attributes = Attributes::new(object.kind, None);
-        self.add(*id, NewObject { attributes, entry, content: None })
+        self.add(*id, NewObject { attributes, form: Form::Entry(entry), content: None })
     }
 
     /// An object that the caller has not made, and that a reference is to name.
@@ -308,18 +333,28 @@ impl Transaction {
     pub fn submit(mut self) -> Result<Commit, Error> {
         let mut objects = Vec::with_capacity(self.order.len());
         let mut contents = Vec::new();
+        let mut blobs = BlobEncoder::new(&self.repository);
         for id in &self.order {
             let Some(object) = self.objects.remove(id) else { continue };
+            let (entry, attributes) = match (object.form, &object.content) {
+                (Form::Entry(entry), _) => (entry, object.attributes),
+                (Form::Blob { former }, Some(content)) => {
+                    let (entry, attributes) = blobs.encode(*id, content, former);
+                    (entry.into(), attributes)
+                }
+                (Form::Blob { .. }, None) => continue,
+            };
             if let Some(content) = object.content {
                 contents.push((*id, object.attributes.kind(), content));
             }
-            objects.push(EncodedObject { id: *id, attributes: object.attributes, entry: object.entry });
+            objects.push(EncodedObject { id: *id, attributes, entry });
         }
         let packs = self.packs.into_iter().map(|new| new.content).collect();
         let core = self.repository.core();
         let strands = self.updates.iter().map(|update| may_strand(update, &contents)).collect();
         let submission = Submission { objects, packs, updates: self.updates, strands, cut: self.cut };
         let number = core.submit(self.repository.state(), submission)?;
+        blobs.submitted();
         // What was just written is what is read next.
         for (id, kind, content) in contents {
             if kind != Kind::Tree {
@@ -346,8 +381,10 @@ impl Transaction {
     }
 
     fn add(&mut self, id: ObjectId, object: NewObject) -> Result<(), Error> {
-        if u32::try_from(object.entry.len()).is_err() {
-            return Err(Error::Limit(format!("object {id} of {} bytes", object.entry.len())));
+        if let Form::Entry(entry) = &object.form
+            && u32::try_from(entry.len()).is_err()
+        {
+            return Err(Error::Limit(format!("object {id} of {} bytes", entry.len())));
         }
         self.objects.insert(id, object);
         self.order.push(id);
@@ -359,12 +396,14 @@ impl Transaction {
             return Ok(Fetched::Object(Object { kind: Kind::Tree, data: tree.to_bytes() }));
         }
         if let Some(object) = self.objects.get(id) {
-            return Ok(match &object.content {
-                Some(content) => {
-                    Fetched::Object(Object { kind: object.attributes.kind(), data: content.clone() })
+            match (&object.content, &object.form) {
+                (Some(content), _) => {
+                    let object = Object { kind: object.attributes.kind(), data: content.clone() };
+                    return Ok(Fetched::Object(object));
                 }
-                None => Fetched::Entry(object.entry.clone()),
-            });
+                (None, Form::Entry(entry)) => return Ok(Fetched::Entry(entry.clone())),
+                (None, Form::Blob { .. }) => {}
+            }
         }
         for new in &self.packs {
             if let Some(position) = new.adopted.find(id)? {
@@ -391,7 +430,11 @@ fn may_strand(update: &ReferenceUpdate, contents: &[(ObjectId, Kind, Bytes)]) ->
 impl Lineage for Transaction {
     fn link(&self, id: &oid) -> Result<Link, Error> {
         let Some(object) = self.objects.get(id) else { return self.repository.link(id) };
-        Ok(Link { attributes: Some(object.attributes), base: entry::base_by_id(&object.entry)? })
+        let base = match &object.form {
+            Form::Entry(entry) => entry::base_by_id(entry)?,
+            Form::Blob { .. } => None,
+        };
+        Ok(Link { attributes: Some(object.attributes), base })
     }
 
     fn tree_on_chain(&self, id: &ObjectId) -> Result<Rc<Tree>, Error> {

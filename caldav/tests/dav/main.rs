@@ -21,5 +21,6 @@ mod put;
 mod query;
 mod random;
 mod server;
+mod space;
 mod streaming;
 mod sync;

@@ -1,9 +1,10 @@
 //! Stock git clones and fetches.
 
 use crate::{
-    http_server::TestServer,
+    http_server::{TestServer, block_on},
     working_copy::{Git, TempDir},
 };
+use kalends_caldav::{Author, Change};
 
 /// A server whose repository `ada` has some history: branches, a merge, tags.
 fn server_with_history(dir: &TempDir) -> (TestServer, Git) {
@@ -320,4 +321,74 @@ fn a_fetch_of_what_does_not_exist_says_so() {
     let clone = Git::init(&dir, "clone", &server.url("ada", "ada.git"));
     clone.run(&["fetch", "-q", "origin", &tree]);
     assert_eq!(clone.run(&["cat-file", "-t", &tree]), "commit");
+}
+
+/// What a calendar program writes: events have most of their text in common, and their versions nearly all.
+fn event(number: u32, version: u32) -> String {
+    let zone = "BEGIN:VTIMEZONE\r\nTZID:Europe/Berlin\r\nBEGIN:STANDARD\r\nDTSTART:19701025T030000\r\n\
+                TZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nTZNAME:CET\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
+    format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Example Corp.//CalDAV Client//EN\r\n{zone}BEGIN:VEVENT\r\n\
+         UID:{:08x}-{number}@example.com\r\nDTSTART;TZID=Europe/Berlin:20260{}{:02}T{:02}0000\r\n\
+         SUMMARY:Meeting {number}\r\nSEQUENCE:{version}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        number.wrapping_mul(2_654_435_761),
+        1 + number % 9,
+        1 + number % 28,
+        number % 24,
+    )
+}
+
+/// Has the server make each of these versions in a commit of its own, as PUTs do.
+fn put(server: &TestServer, events: Vec<(u32, u32)>) {
+    server.inspect(move |store| {
+        let repository = store.repository("ada").unwrap();
+        let author = Author { name: "Ada".into(), email: "ada@example.org".into() };
+        for (number, version) in events {
+            let mut change = Change::new(&repository);
+            let name = format!("{number}.ics");
+            change.write(&[b"calendar", name.as_bytes()], event(number, version)).unwrap();
+            block_on(change.submit(&author, &format!("Put {name}")).unwrap().unwrap()).unwrap();
+        }
+    });
+}
+
+#[test]
+fn events_that_are_stored_as_deltas_reach_every_kind_of_clone() {
+    let (dir, server) = (TempDir::new(), TestServer::start());
+    put(&server, (0..150).map(|number| (number % 100, number / 100)).collect());
+    let url = server.url("ada", "ada");
+    let read = |clone: &Git, number: u32| {
+        std::fs::read_to_string(clone.directory.join(format!("calendar/{number}.ics"))).unwrap()
+    };
+    let full = Git::clone(&dir, "full", &url, &[]);
+    let shallow = Git::clone(&dir, "shallow", &url, &["--depth=3"]);
+    let partial = Git::clone(&dir, "partial", &url, &["--filter=blob:none"]);
+    // New ones, changed ones, and ones that are changed again and again.
+    let more = (100..140).map(|number| (number, 0)).chain((0..20).map(|number| (number, 2)));
+    put(&server, more.chain((3..13).map(|version| (7, version))).collect());
+    for clone in [&full, &shallow, &partial] {
+        clone.fsck();
+        assert_eq!(read(clone, 7), event(7, 1));
+        clone.run(&["pull", "-q"]);
+        clone.fsck();
+        for number in 0..140 {
+            let version = if number == 7 {
+                12
+            } else if number < 20 {
+                2
+            } else {
+                u32::from(number < 50)
+            };
+            assert_eq!(read(clone, number), event(number, version));
+        }
+    }
+    assert_eq!(Git::clone(&dir, "again", &url, &[]).objects(), full.objects());
+    // What a client makes of them comes back as deltas of its own.
+    full.commit("calendar/7.ics", &event(7, 13));
+    full.run(&["push", "-q", "origin", "main"]);
+    put(&server, vec![(7, 14)]);
+    let last = Git::clone(&dir, "last", &url, &[]);
+    last.fsck();
+    assert_eq!(read(&last, 7), event(7, 14));
+    server.inspect(|store| store.check(&mut |finding| panic!("{finding}")));
 }

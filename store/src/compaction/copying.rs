@@ -241,7 +241,7 @@ impl<'a> Copying<'a> {
                 let stored = self.reader.entry(planned.place)?;
                 let header = EntryHeader::parse(&stored)?;
                 let (content, _) = header.inflate(&stored, self.core.options.max_object_size)?;
-                DeltaBase::new(&content).map(Rc::new)
+                DeltaBase::new(content.into()).map(Rc::new)
             }
         };
         let Some(base) = base else { return Ok(None) };

@@ -317,7 +317,10 @@ impl Rewriting<'_> {
                 state.compaction.examined_moves = moves;
             }
         }
-        let units = Units::choose(&reachability, self.effort);
+        let mut units = Units::choose(&reachability, self.effort);
+        if units.pays {
+            self.heed_bases(&mut reachability, &mut units).await?;
+        }
         let mut rewrite = Rewrite::default();
         if units.pays {
             reachability.late = Some(Vec::new());
@@ -341,6 +344,38 @@ impl Rewriting<'_> {
         }
         drop((units, reachability, journaling));
         self.adopt(rewrite).await
+    }
+
+    /// Objects of the log may be deltas against what is not reachable, and goes: they are written anew then.
+    /// For those that cannot be, since they stay where they are, the base is kept.
+    async fn heed_bases(&self, reachability: &mut Reachability<'_>, units: &mut Units) -> Result<(), Error> {
+        let reader = EntryReader::new(self.core, &[]);
+        loop {
+            let mut kept = Vec::new();
+            for (number, record) in reachability.records.iter().enumerate() {
+                let leaves = units.log && !stays(record);
+                if leaves || !reachability.live_records.get(number) {
+                    continue;
+                }
+                let (id, place) = (record.id(), Place::of(record));
+                let (header, _) = reader.start(place)?;
+                if let Some(base) = reader.base(&id, place, &header)?
+                    && !reachability.is_live(&base)?
+                {
+                    match stays(record) {
+                        true => kept.push(base),
+                        false => units.take_log(),
+                    }
+                }
+                self.pace.spend(1000).await;
+            }
+            if kept.is_empty() {
+                return Ok(());
+            }
+            // They may be deltas themselves.
+            reachability.keep(kept);
+            reachability.follow(self.pace).await?;
+        }
     }
 
     /// The shallow list without commits that are dropped. It goes along also when it stays as it is, so that
@@ -466,6 +501,10 @@ struct Units {
     log: bool,
     /// Packs, by their numbers.
     packs: Vec<usize>,
+    /// What is reachable of them, in bytes, about.
+    live: u64,
+    /// What is reachable of the repository's part of the log, in bytes.
+    log_live: u64,
     /// What is reachable of them is too little for a pack.
     into_log: bool,
     /// Number of unreachable objects.
@@ -514,7 +553,16 @@ impl Units {
             live = log_live + all_packs.iter().map(|(_, length)| length).sum::<u64>();
             live = live.saturating_sub(gone_from_packs);
         }
-        Self { pays, log, packs, into_log: live < MIN_PACK, unreachable }
+        Self { pays, log, packs, live, log_live, into_log: live < MIN_PACK, unreachable }
+    }
+
+    /// The repository's part of the log is written anew too.
+    fn take_log(&mut self) {
+        if !self.log {
+            self.log = true;
+            self.live += self.log_live;
+            self.into_log = self.live < MIN_PACK;
+        }
     }
 
     /// The ends of all packs together that are written, when they are all that the references reach, but for

@@ -4,35 +4,52 @@
 //! place of the target is looked up; a match is extended in both directions.
 
 use super::delta::DeltaBuilder;
+use bytes::Bytes;
 
-/// Bytes of a block. A shorter match is not worth a copy instruction and the place it breaks.
-const BLOCK: usize = 16;
-/// Blocks of the base begin at multiples of this.
-const STRIDE: usize = 8;
-/// The largest base and target: the index takes four bytes for each eight of the base.
+/// Bases up to this size are indexed more finely: they are iCalendar objects, in which a date is worth a copy.
+const FINE: usize = 4 << 10;
+/// The largest base and target: the index takes four bytes for each eight of the base, for each two of a small one.
 pub(crate) const MAX_SIZE: usize = 64 << 10;
+
+/// How a base is indexed.
+#[derive(Clone, Copy)]
+struct Grain {
+    /// Bytes of a block. A shorter match is not worth a copy instruction and the place it breaks.
+    block: usize,
+    /// Blocks of the base begin at multiples of this.
+    stride: usize,
+}
+
+impl Grain {
+    fn of(size: usize) -> Self {
+        if size <= FINE { Self { block: 8, stride: 2 } } else { Self { block: 16, stride: 8 } }
+    }
+}
 
 /// An object as a base of deltas, with the index of its blocks.
 pub(crate) struct DeltaBase {
-    data: Vec<u8>,
+    data: Bytes,
+    grain: Grain,
     /// Open addressing by the hash of the block: where it begins, and one more; 0 for nothing.
     table: Vec<u32>,
 }
 
 impl DeltaBase {
     /// Indexes an object; `None` when it is too small or too large to be a base.
-    pub(crate) fn new(data: &[u8]) -> Option<Self> {
-        if !(BLOCK..=MAX_SIZE).contains(&data.len()) {
+    pub(crate) fn new(data: Bytes) -> Option<Self> {
+        let grain = Grain::of(data.len());
+        let Grain { block, stride } = grain;
+        if !(block..=MAX_SIZE).contains(&data.len()) {
             return None;
         }
-        let mut table = vec![0_u32; (data.len() / STRIDE * 2).next_power_of_two().max(16)];
+        let mut table = vec![0_u32; (data.len() / stride * 2).next_power_of_two().max(16)];
         let mask = table.len() - 1;
-        for start in (0..=data.len() - BLOCK).step_by(STRIDE) {
-            let mut slot = hash(&data[start..start + BLOCK]) & mask;
+        for start in (0..=data.len() - block).step_by(stride) {
+            let mut slot = hash(&data[start..start + block]) & mask;
             // Of blocks that are equal the first is enough; the table is half empty, so this ends.
             while table[slot] != 0 {
                 let known = table[slot] as usize - 1;
-                if data[known..known + BLOCK] == data[start..start + BLOCK] {
+                if data[known..known + block] == data[start..start + block] {
                     break;
                 }
                 slot = (slot + 1) & mask;
@@ -41,7 +58,7 @@ impl DeltaBase {
                 table[slot] = start as u32 + 1;
             }
         }
-        Some(Self { data: data.to_vec(), table })
+        Some(Self { data, grain, table })
     }
 
     /// The delta that makes `target`, if it takes at most `limit` bytes.
@@ -49,10 +66,11 @@ impl DeltaBase {
         if target.len() > MAX_SIZE {
             return None;
         }
+        let block = self.grain.block;
         let mut builder = DeltaBuilder::new(self.data.len(), target.len());
         let (mut at, mut done, mut inserted) = (0, 0, 0);
-        while at + BLOCK <= target.len() {
-            let Some(start) = self.find(&target[at..at + BLOCK]) else {
+        while at + block <= target.len() {
+            let Some(start) = self.find(&target[at..at + block]) else {
                 at += 1;
                 if inserted + (at - done) > limit {
                     return None;
@@ -62,15 +80,15 @@ impl DeltaBase {
             let back = (0..(at - done).min(start))
                 .take_while(|back| self.data[start - back - 1] == target[at - back - 1])
                 .count();
-            let forward = self.data[start + BLOCK..]
+            let forward = self.data[start + block..]
                 .iter()
-                .zip(&target[at + BLOCK..])
+                .zip(&target[at + block..])
                 .take_while(|(old, new)| old == new)
                 .count();
             builder.insert(&target[done..at - back]);
-            inserted += at - back - done + 8;
-            builder.copy(start - back..start + BLOCK + forward);
-            at += BLOCK + forward;
+            inserted += at - back - done + 4;
+            builder.copy(start - back..start + block + forward);
+            at += block + forward;
             done = at;
         }
         builder.insert(&target[done..]);
@@ -78,12 +96,22 @@ impl DeltaBase {
         (delta.len() <= limit).then_some(delta)
     }
 
+    /// How much of `target` is in the base, in parts of 256, as blocks of 16 bytes here and there tell.
+    pub(crate) fn likeness(&self, target: &[u8]) -> usize {
+        let (mut looked, mut found) = (0, 0);
+        for at in (0..target.len().saturating_sub(self.grain.block)).step_by(16) {
+            looked += 1;
+            found += usize::from(self.find(&target[at..at + self.grain.block]).is_some());
+        }
+        256 * found / looked.max(1)
+    }
+
     fn find(&self, block: &[u8]) -> Option<usize> {
         let mask = self.table.len() - 1;
         let mut slot = hash(block) & mask;
         loop {
             let start = (self.table[slot] as usize).checked_sub(1)?;
-            if self.data[start..start + BLOCK] == *block {
+            if self.data[start..start + block.len()] == *block {
                 return Some(start);
             }
             slot = (slot + 1) & mask;
@@ -96,7 +124,7 @@ impl DeltaBase {
     }
 }
 
-/// A multiplicative hash of a block.
+/// A multiplicative hash of a block of 8 or 16 bytes.
 fn hash(block: &[u8]) -> usize {
     let word = |bytes: Option<&[u8]>| {
         bytes.and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
@@ -121,7 +149,7 @@ mod tests {
                 .collect::<String>()
                 .into()
         };
-        let delta = DeltaBase::new(&lines(99)).unwrap().delta(&lines(20), 1000).unwrap();
+        let delta = DeltaBase::new(lines(99).into()).unwrap().delta(&lines(20), 1000).unwrap();
         assert!(delta.len() < 40, "{}", delta.len());
         assert_eq!(apply(&lines(99), &delta, 1 << 20).unwrap(), lines(20));
     }
@@ -131,14 +159,20 @@ mod tests {
         let noise = |seed: u64| -> Vec<u8> {
             (1..2000_u64).map(|at| ((at * seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
         };
-        assert_eq!(DeltaBase::new(&noise(3)).unwrap().delta(&noise(5), 1000), None);
-        assert!(DeltaBase::new(b"short").is_none() && DeltaBase::new(&vec![0; MAX_SIZE + 1]).is_none());
+        assert_eq!(DeltaBase::new(noise(3).into()).unwrap().delta(&noise(5), 1000), None);
+        let new = |length: usize| DeltaBase::new(vec![0; length].into());
+        assert!(
+            new(7).is_none() && new(8).is_some() && new(MAX_SIZE).is_some() && new(MAX_SIZE + 1).is_none()
+        );
     }
 
     proptest! {
         #[test]
         fn a_delta_makes_its_target(
-            base in proptest::collection::vec(0_u8..3, 16..2000),
+            base in prop_oneof![
+                proptest::collection::vec(0_u8..3, 16..2000),
+                proptest::collection::vec(0_u8..3, FINE + 1..FINE + 2000),
+            ],
             cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..9), 0..6),
         ) {
             let mut target = Vec::new();
@@ -147,7 +181,8 @@ mod tests {
                 target.extend_from_slice(&base[a.min(b)..a.max(b)]);
                 target.extend(std::iter::repeat_n(byte, usize::from(byte)));
             }
-            let index = DeltaBase::new(&base).unwrap();
+            let index = DeltaBase::new(base.clone().into()).unwrap();
+            prop_assert!(index.likeness(&target) <= 256 && (target.is_empty() || index.likeness(&base) == 256));
             let delta = index.delta(&target, usize::MAX / 2).unwrap();
             prop_assert_eq!(apply(&base, &delta, 1 << 20).unwrap(), target);
         }

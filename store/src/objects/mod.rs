@@ -1,5 +1,6 @@
 //! Objects: how they are encoded, found and read.
 
+pub(crate) mod blob_bases;
 pub(crate) mod cache;
 pub(crate) mod delta;
 pub(crate) mod delta_search;
