@@ -4,7 +4,7 @@ use crate::{
     Error, Object,
     core::{Core, RepositoryState},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         delta,
         entry::{EntryContent, EntryHeader, verify},
         fetch::{self, Fetched},
@@ -36,7 +36,7 @@ pub(crate) enum Copy {
 
 impl<'a> Resolver<'a> {
     pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
-        Self { core, repository, bases: RefCell::new(Cache::new(BASES)) }
+        Self { core, repository, bases: RefCell::new(Cache::new(Bounds::bytes(BASES))) }
     }
 
     /// The object of a stored copy, whose encoding is `entry`: all of it must be its entry.

@@ -4,7 +4,7 @@ use crate::{
     Object,
     core::{Core, RepositoryState},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         entry::{self, EntryContent, EntryHeader, MAX_DELTA_CHAIN},
     },
 };
@@ -31,7 +31,7 @@ enum Step {
 
 impl<'a> Maker<'a> {
     pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
-        Self { core, repository, made: RefCell::new(Cache::new(BASES)) }
+        Self { core, repository, made: RefCell::new(Cache::new(Bounds::bytes(BASES))) }
     }
 
     /// The object, verified; or the object whose copies stand in the way, which may be the object itself.

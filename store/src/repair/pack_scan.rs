@@ -4,7 +4,7 @@ use crate::{
     Error, Object,
     format::record::{Attributes, Record},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         delta,
         entry::{EntryContent, EntryHeader, MAX_DELTA_CHAIN, hash},
     },
@@ -39,8 +39,13 @@ pub(super) fn scan_pack(bytes: &Bytes, limit: u64) -> Result<ScannedPack, Error>
     if version != gix_pack::data::Version::V2 {
         return Err(malformed("not of version 2"));
     }
-    let mut scan =
-        PackScan { bytes, limit, entries: BTreeMap::new(), ids: HashMap::new(), bases: Cache::new(BASES) };
+    let mut scan = PackScan {
+        bytes,
+        limit,
+        entries: BTreeMap::new(),
+        ids: HashMap::new(),
+        bases: Cache::new(Bounds::bytes(BASES)),
+    };
     let mut offset = HEADER;
     let mut entries = Vec::new();
     for _ in 0..count {
