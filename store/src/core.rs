@@ -318,8 +318,8 @@ impl Core {
 
     /// Forgets what is decoded: some of it is going to be gone, and must not be found any more.
     pub(crate) fn forget_decoded(&self) {
-        *self.objects.borrow_mut() = Cache::new(self.options.object_cache);
-        *self.trees.borrow_mut() = Cache::new(self.options.tree_cache);
+        *self.objects.borrow_mut() = Cache::new(Bounds::bytes(self.options.object_cache));
+        *self.trees.borrow_mut() = Cache::new(self.options.tree_bounds());
     }
 
     /// Finds an object of a repository as it is stored.
