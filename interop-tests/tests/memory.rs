@@ -1,6 +1,8 @@
 //! How much memory the hosted server takes for a calendar of 10,000 events, in the hands of many clients.
 
-use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, client::Connection, event::meeting};
+use kalends_interop_tests::{
+    Server, TemporaryDirectory, WorkingCopy, client::Connection, event::meeting, server::PASSWORD,
+};
 use std::{ops::Range, thread};
 
 /// Events in the calendar.
@@ -10,15 +12,15 @@ const MEMORY: u64 = 40 << 20;
 
 const NAMESPACES: &str = "xmlns=\"DAV:\" xmlns:c=\"urn:ietf:params:xml:ns:caldav\"";
 
-fn path(server: &Server, number: u32) -> String {
-    format!("{}{}", server.calendar_path(), meeting(number).name)
+fn path(calendar: &str, number: u32) -> String {
+    format!("{calendar}{}", meeting(number).name)
 }
 
 /// A REPORT about the calendar, which must be answered by a multistatus with so many resources.
 fn report(server: &Server, client: &mut Connection, body: &str, resources: Range<usize>) -> String {
     let headers = [("content-type", "application/xml"), ("depth", "1")];
     let response = client.request("REPORT", &server.calendar_path(), &headers, body.as_bytes()).unwrap();
-    let text = response.text().into_owned();
+    let text = response.text();
     assert_eq!(response.status, 207, "{body}: {text}");
     let found = text.matches("response>").count() / 2;
     assert!(resources.contains(&found), "{found} resources for {body}");
@@ -38,22 +40,25 @@ fn synchronise(server: &Server, client: &mut Connection, token: &str, resources:
     report(server, client, &body, resources)
 }
 
-fn put(server: &Server, client: &mut Connection, number: u32, summary: &str) {
+fn put(calendar: &str, client: &mut Connection, number: u32, summary: &str) {
     let text = meeting(number).text.replacen("\r\nSUMMARY:", &format!("\r\nSUMMARY:{summary}"), 1);
     let headers = [("content-type", "text/calendar; charset=utf-8")];
-    let response = client.request("PUT", &path(server, number), &headers, text.as_bytes()).unwrap();
+    let response = client.request("PUT", &path(calendar, number), &headers, text.as_bytes()).unwrap();
     assert!((200..300).contains(&response.status), "{}: {}", response.status, response.text());
 }
 
 /// Events that are changed, in turn by so many clients side by side.
 fn change_side_by_side(server: &Server, clients: u32, changes: Range<u32>) {
+    let (port, authority, calendar) = (server.port(), &server.authority(), &server.calendar_path());
+    let user = server.user();
     thread::scope(|scope| {
         for client in 0..clients {
-            let changes = changes.clone();
+            let changes = changes.clone().skip(client as usize).step_by(clients as usize);
             scope.spawn(move || {
-                let mut connection = Connection::to(server);
-                for change in changes.skip(client as usize).step_by(clients as usize) {
-                    put(server, &mut connection, change * 7919 % EVENTS, &format!("({change}) "));
+                let connection = Connection::secure(port, authority).unwrap();
+                let mut connection = connection.with_credentials(user, PASSWORD);
+                for change in changes {
+                    put(calendar, &mut connection, change * 7919 % EVENTS, &format!("({change}) "));
                 }
             });
         }
@@ -65,9 +70,9 @@ fn ten_thousand_events_and_32_clients_take_no_more_than_40_mib() {
     let mut server = Server::start();
     server.push_events((0..EVENTS).map(meeting));
     let server = &mut server;
-    let client = &mut Connection::to(server);
+    let (client, calendar) = (&mut Connection::to(server), &*server.calendar_path());
     for number in 0..EVENTS {
-        let response = client.request("GET", &path(server, number), &[], b"").unwrap();
+        let response = client.request("GET", &path(calendar, number), &[], b"").unwrap();
         assert_eq!(response.status, 200, "{}", response.text());
     }
     let range = "<c:time-range start=\"20260501T000000Z\" end=\"20260601T000000Z\"/>";
@@ -79,7 +84,7 @@ fn ten_thousand_events_and_32_clients_take_no_more_than_40_mib() {
     report(server, client, &month, EVENTS as usize / 20..EVENTS as usize / 4);
     // All of it with its data, as some clients have it at first.
     for first in (0..EVENTS).step_by(1000) {
-        let hrefs = (first..first + 1000).map(|number| format!("<href>{}</href>", path(server, number)));
+        let hrefs = (first..first + 1000).map(|number| format!("<href>{}</href>", path(calendar, number)));
         let body = format!(
             "<c:calendar-multiget {NAMESPACES}><prop><getetag/><c:calendar-data/></prop>{}\
              </c:calendar-multiget>",
@@ -90,7 +95,7 @@ fn ten_thousand_events_and_32_clients_take_no_more_than_40_mib() {
     let first = synchronise(server, client, "", EVENTS as usize..EVENTS as usize + 2);
     let mut last = token(&first).to_owned();
     for number in EVENTS..EVENTS + 1000 {
-        put(server, client, number, "");
+        put(calendar, client, number, "");
         last = token(&synchronise(server, client, &last, 1..2)).to_owned();
     }
     for clients in [8, 32] {
