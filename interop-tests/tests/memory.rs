@@ -101,7 +101,8 @@ fn ten_thousand_events_and_32_clients_take_no_more_than_40_mib() {
     for clients in [8, 32] {
         change_side_by_side(server, clients, clients * 1000..clients * 1000 + 6000);
     }
-    // A token from before all that.
+    // A token from before all that; the server has closed the first connection, which asked for nothing.
+    let client = &mut Connection::to(server);
     synchronise(server, client, token(&first), 1000..EVENTS as usize + 1001);
     let directory = TemporaryDirectory::new();
     let copy = WorkingCopy::clone_of(server, &directory, "copy");
