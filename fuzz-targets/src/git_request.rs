@@ -5,25 +5,11 @@ use futures_executor::block_on;
 use futures_util::StreamExt;
 use kalends_block_backend::{MemoryDevice, OverlayDevice};
 use kalends_store::{
-    Deciding, FormatOptions, Objects, Pace, PackLimits, PushPolicy, PushedUpdate, Repository, Store,
+    FormatOptions, NoRules, PackLimits, Repository, Store,
     wire::{Protocol, ReceiveOptions, receive_pack, upload_pack, write_full_pack},
 };
 use sha1::{Digest, Sha1};
 use std::{cell::OnceCell, rc::Rc};
-
-/// A policy without rules.
-struct AllowAll;
-
-impl PushPolicy for AllowAll {
-    fn check<'a>(
-        &'a self,
-        _objects: &'a dyn Objects,
-        _update: &'a PushedUpdate,
-        _pace: &'a Pace,
-    ) -> Deciding<'a> {
-        Box::pin(std::future::ready(Ok(Ok(()))))
-    }
-}
 
 thread_local! {
     /// A device with a repository of a few commits.
@@ -92,7 +78,7 @@ pub(crate) fn pack_seeds() -> Vec<Vec<u8>> {
 /// The input is the whole body of a push.
 pub(crate) fn push(input: &[u8]) {
     let repository = repository();
-    if let Ok(reply) = receive_pack(&repository, input.to_vec().into(), Rc::new(AllowAll), options()) {
+    if let Ok(reply) = receive_pack(&repository, input.to_vec().into(), Rc::new(NoRules), options()) {
         let _ = block_on(reply.collect::<Vec<_>>());
     }
     // Whatever was accepted is whole.

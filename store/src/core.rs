@@ -58,7 +58,7 @@ impl Default for OpenOptions {
     /// waited for, and most of the caches are there for what is asked for all the time.
     fn default() -> Self {
         Self {
-            object_cache: 3 << 20,
+            object_cache: 6 << 20,
             tree_cache: 32 << 20,
             index_cache: 2 << 20,
             base_cache: 16 << 20,

@@ -5,6 +5,7 @@ use crate::{
     core::{Core, Purpose},
     format::layout::{Extent, SEGMENT},
     pack::Pace,
+    space::Space,
 };
 use bytes::Bytes;
 use std::rc::Rc;
@@ -50,6 +51,16 @@ impl ExtentWriter {
         state.check_writable()?;
         let extent = Extent::count_for(bytes).and_then(|count| state.space.allocate(count, reserve));
         let extent = extent.ok_or(Error::DeviceFull)?;
+        Ok(Self { core: core.clone(), extent, length: 0, tail: Vec::with_capacity(PIECE), kept: false })
+    }
+
+    /// An extent for so many bytes that take the place of damaged ones: it may use the reserve for deletions.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFull`].
+    pub(crate) fn to_restore(core: &Rc<Core>, bytes: u64) -> Result<Self, Error> {
+        let count = Extent::count_for(bytes).ok_or(Error::DeviceFull)?;
+        let extent = allocate_with(core, Purpose::Deletion, |space, reserve| space.allocate(count, reserve))?;
         Ok(Self { core: core.clone(), extent, length: 0, tail: Vec::with_capacity(PIECE), kept: false })
     }
 
@@ -239,11 +250,19 @@ fn give_back(core: &Core, extent: Extent) {
 }
 
 fn allocate(core: &Core, count: u32) -> Result<Extent, Error> {
+    allocate_with(core, Purpose::Data, |space, reserve| space.allocate_to_grow(count, reserve))
+}
+
+fn allocate_with(
+    core: &Core,
+    purpose: Purpose,
+    allocate: impl Fn(&mut Space, u32) -> Option<Extent>,
+) -> Result<Extent, Error> {
     let state = &mut *core.state.borrow_mut();
     state.check_writable()?;
     for _ in 0..3 {
-        let reserve = state.reserve(core.capacity.get(), Purpose::Data);
-        if let Some(extent) = state.space.allocate_to_grow(count, reserve) {
+        let reserve = state.reserve(core.capacity.get(), purpose);
+        if let Some(extent) = allocate(&mut state.space, reserve) {
             return Ok(extent);
         }
         if !core.reclaim(state)? {

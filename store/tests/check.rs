@@ -32,7 +32,7 @@ fn point(mut transaction: Transaction, name: &str, id: ObjectId) {
 fn findings(store: &Store) -> Vec<String> {
     let mut lines = Vec::new();
     let summary = store.check(&mut |finding| {
-        assert_eq!(finding.severity, Severity::Damage);
+        assert_eq!(finding.class, Severity::Damage);
         lines.push(finding.to_string());
     });
     assert_eq!(summary.is_clean(), lines.is_empty());
@@ -60,7 +60,7 @@ fn a_missing_file_is_named_with_the_directory_and_commit_that_want_it() {
         findings(&store),
         [
             format!("ada: object {missing}: is missing; {work} refers to it"),
-            format!("ada: object {missing}: is file work/lunch.ics in commit {commit} and perhaps in others"),
+            format!("ada: object {missing}: is file work/lunch.ics in commit {commit}"),
         ]
     );
 }
@@ -140,4 +140,56 @@ fn a_store_at_work_is_clean_at_any_time() {
         }
         assert_eq!(findings(&store), Vec::<String>::new());
     }
+}
+
+#[test]
+fn commits_that_have_a_damaged_path_are_told_from_the_first_to_the_last_across_branches() {
+    let store = store();
+    let mut transaction = repository(&store).transaction();
+    let missing = missing_id();
+    let with = tree(&mut transaction, "a.ics", (EntryKind::Blob, missing));
+    let other = transaction.insert(Kind::Blob, "x").unwrap();
+    let without = tree(&mut transaction, "b.ics", (EntryKind::Blob, other));
+    let commit = |transaction: &mut Transaction, tree: &ObjectId, parents: &[ObjectId]| {
+        transaction.insert(Kind::Commit, commit_text(tree, parents)).unwrap()
+    };
+    // It comes, goes on one branch, stays on the other, is merged, and goes.
+    let before = commit(&mut transaction, &without, &[]);
+    let first = commit(&mut transaction, &with, &[before]);
+    let gone = commit(&mut transaction, &without, &[first]);
+    let kept = tree(&mut transaction, "side", (EntryKind::Tree, with));
+    let side = commit(&mut transaction, &kept, &[first]);
+    let last = commit(&mut transaction, &with, &[gone, side]);
+    let after = commit(&mut transaction, &without, &[last]);
+    point(transaction, MAIN, after);
+    let at = |path: &str, commits: String| format!("ada: object {missing}: is file {path} in {commits}");
+    assert_eq!(
+        findings(&store),
+        [
+            format!("ada: object {missing}: is missing; {with} refers to it"),
+            at("a.ics", format!("2 commits, from {first} to {last}")),
+            at("side/a.ics", format!("commit {side}")),
+        ]
+    );
+}
+
+#[test]
+fn what_is_beyond_a_thousand_lines_is_counted() {
+    let store = store();
+    let mut transaction = repository(&store).transaction();
+    let edits: Vec<TreeEdit> = (0..3000_u32)
+        .map(|number| {
+            let id = ObjectId::from_hex(format!("{number:040x}").as_bytes()).unwrap();
+            TreeEdit { name: format!("{number:04}.ics").into(), entry: Some((EntryKind::Blob, id)) }
+        })
+        .collect();
+    let root = transaction.edit_tree(None, &edits[1..]).unwrap();
+    let commit = transaction.insert(Kind::Commit, commit_text(&root, &[])).unwrap();
+    point(transaction, MAIN, commit);
+    let mut lines = Vec::new();
+    let summary = store.check(&mut |finding| lines.push(finding.to_string()));
+    assert_eq!(summary.damage, 2999);
+    assert_eq!(lines.len(), 2002, "{:?}", lines.last());
+    assert_eq!(lines[1000], "ada: 1999 more findings like these");
+    assert_eq!(lines[2001], "ada: 1999 more paths are damaged");
 }

@@ -10,7 +10,7 @@ use futures_util::{
 };
 use kalends_tls_frontend::{
     Listener, Network,
-    host::{HostNetwork, block_on},
+    host::{HostNetwork, HostStream, block_on},
     stack::{
         Idle, Ipv4, Ipv6, PacketDevice, Stack, StackConfiguration, StackLimits, StackNetwork, TcpStream,
     },
@@ -175,15 +175,14 @@ fn with_stacks<F: Future>(idle: usize, work: impl FnOnce(TcpStream, TcpStream) -
     })
 }
 
-type HostStream = <<HostNetwork as Network>::Listener as Listener>::Stream;
-
 fn with_host<F: Future>(work: impl FnOnce(HostStream, HostStream) -> F) -> Duration {
     block_on(async {
         let listener = HostNetwork.listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a listener");
         let address = listener.local_address().expect("an address");
-        let (accepted, connected) = join(listener.accept(), HostStream::connect(address)).await;
-        let (client, server) = (connected.expect("connected"), accepted.expect("accepted").0);
-        client.get_ref().set_nodelay(true).expect("an option");
+        let client = std::net::TcpStream::connect(address).expect("connected");
+        client.set_nodelay(true).expect("an option");
+        let client = HostStream::new(client).expect("a descriptor");
+        let server = listener.accept().await.expect("accepted").0;
         let began = Instant::now();
         work(client, server).await;
         began.elapsed()

@@ -228,6 +228,9 @@ fn configure(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConf
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = ring_ticketer()?;
+    // Each connection gives a client the ticket for its next one; whoever opens several at once shakes hands in
+    // full once for each, and has as many from then on. A second one would cost every handshake its encryption.
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 

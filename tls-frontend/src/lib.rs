@@ -5,13 +5,16 @@
 //! and a [`Handler`] that this crate knows nothing about.
 
 pub mod certificate;
+mod clock;
 mod handler;
 pub mod host;
 mod http;
 mod limits;
 mod network;
 mod server;
+mod signal;
 pub mod stack;
+mod timers;
 
 pub use handler::{BodyError, Handler, RequestBody, ResponseBody};
 pub use limits::Limits;

@@ -291,8 +291,14 @@ async fn handshake<N: Network, H, S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
 ) -> io::Result<futures_rustls::server::TlsStream<GuardedStream<S, N>>> {
     const HANDSHAKE_RECORD: u8 = 22;
-    let mut first = [0];
-    stream.read_exact(&mut first).await?;
+    /// Bytes that are read at first: the opening message of nearly every client.
+    const CLIENT_HELLO: usize = 2048;
+    let mut first = vec![0; CLIENT_HELLO];
+    let length = stream.read(&mut first).await?;
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    first.truncate(length);
     if first[0] != HANDSHAKE_RECORD && first[0].is_ascii_alphabetic() {
         let text = "This server speaks HTTPS: use a URL that begins with https://\n";
         let answer = format!(
@@ -304,7 +310,7 @@ async fn handshake<N: Network, H, S: AsyncRead + AsyncWrite + Unpin>(
         stream.close().await?;
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let stream = GuardedStream::new(stream, shared.network.clone(), first[0], shared.limits.write_stall);
+    let stream = GuardedStream::new(stream, shared.network.clone(), first, shared.limits.write_stall);
     shared.tls.accept(stream).await
 }
 

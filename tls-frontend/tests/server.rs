@@ -216,3 +216,17 @@ fn shutdown_lets_a_request_end_and_closes_idle_connections() {
     assert_eq!(busy.response().unwrap(), (200, "/b true 5".into()));
     server.join();
 }
+
+#[test]
+fn a_first_message_that_comes_byte_by_byte_is_served() {
+    let server = Running::start(Limits::default());
+    let mut client = server.http1();
+    // The record of the handshake, as the client would write it at once.
+    let mut hello = Vec::new();
+    client.0.conn.write_tls(&mut hello).unwrap();
+    for byte in &hello {
+        client.0.sock.write_all(std::slice::from_ref(byte)).unwrap();
+    }
+    client.send(GET).unwrap();
+    assert_eq!(client.response().unwrap(), (200, "/a true 0".into()));
+}

@@ -43,7 +43,7 @@ pub(crate) fn check(
     print: &mut dyn FnMut(String),
 ) -> Result<CheckSummary, String> {
     check_device(device, OpenOptions::default(), &mut |finding| {
-        let severity = match finding.severity {
+        let severity = match finding.class {
             Severity::Notice => "note",
             Severity::Damage => "damage",
         };

@@ -53,7 +53,7 @@ fn try_repair(
         clones.add(source)?;
     }
     let done = repair_device(&device, OpenOptions::default(), &mut clones, &mut |step| {
-        let outcome = match step.outcome {
+        let outcome = match step.class {
             Outcome::Restored => "restored",
             Outcome::Lost => "lost",
             Outcome::Notice => "note",

@@ -18,7 +18,7 @@ use crate::{RequestBody, ResponseBody, Service, empty, realm::User, request_body
 use error::DavError;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use location::Location;
-use xml::Element;
+use xml::{Element, Texts};
 
 /// The compliance classes that hold (RFC 4918 §18, RFC 4791 §5.1, RFC 5689 §3.1).
 const DAV_CLASSES: &str = "1, 3, calendar-access, extended-mkcol";
@@ -129,16 +129,29 @@ async fn read_body(request: Request<RequestBody>, limit: u64) -> Result<bytes::B
 /// As [`read_body`]; 400 for what is not XML, 403 for entities and excesses.
 async fn read_xml(request: Request<RequestBody>) -> Result<Option<Element>, DavError> {
     let body = read_body(request, MAX_XML_BODY).await?;
+    if body.is_empty() { Ok(None) } else { xml::parse(&body).map(Some).map_err(xml_refusal) }
+}
+
+/// As [`read_xml`], with what the root lists as `DAV:href` beside the tree.
+///
+/// # Errors
+/// As [`read_xml`].
+async fn read_xml_listing(request: Request<RequestBody>) -> Result<Option<(Element, Texts)>, DavError> {
+    let body = read_body(request, MAX_XML_BODY).await?;
     if body.is_empty() {
         return Ok(None);
     }
-    xml::parse(&body).map(Some).map_err(|error| match error {
+    xml::parse_listing(&body, (xml::DAV, "href")).map(Some).map_err(xml_refusal)
+}
+
+fn xml_refusal(error: xml::XmlError) -> DavError {
+    match error {
         xml::XmlError::Malformed(_) => DavError::new(StatusCode::BAD_REQUEST, error.to_string()),
         xml::XmlError::Entities => {
             DavError::dav(StatusCode::FORBIDDEN, "no-external-entities", error.to_string())
         }
         xml::XmlError::Limit(_) => DavError::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-    })
+    }
 }
 
 /// A response without body.

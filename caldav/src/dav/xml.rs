@@ -204,28 +204,72 @@ impl Element {
     }
 }
 
+/// The texts of elements of one name, in one buffer: a request may list thousands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The text of one element, without white space around it.
+    pub(crate) fn get(&self, index: usize) -> Option<&str> {
+        let end = *self.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.all.get(start..end).map(str::trim)
+    }
+}
+
 /// Reads a whole document: UTF-8, or UTF-16 with a byte order mark.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
+    read(bytes, None).map(|(root, _)| root)
+}
+
+/// As [`parse`], but of the root's child elements of one name (namespace and local name) only the text is
+/// kept, in their order, and outside the tree.
+pub(crate) fn parse_listing(bytes: &[u8], name: (&str, &str)) -> Result<(Element, Texts), XmlError> {
+    read(bytes, Some(name))
+}
+
+fn read(bytes: &[u8], listing: Option<(&str, &str)>) -> Result<(Element, Texts), XmlError> {
     let text = decode(bytes)?;
-    if let Some(bad) = text.chars().find(|c| !is_xml_char(*c)) {
+    if let Some(bad) = forbidden_char(&text) {
         return Err(XmlError::Malformed(format!("the character U+{:04X} is not allowed", u32::from(bad))));
     }
     let mut parser = Parser {
         reader: NsReader::from_str(&text),
         open: Vec::new(),
         root: None,
+        listing,
+        listed: Texts::default(),
         nodes: 0,
         namespaces: BTreeSet::new(),
     };
     parser.reader.config_mut().check_comments = true;
     while parser.step()? {}
-    parser.root.ok_or_else(|| XmlError::Malformed("there is no element".into()))
+    let root = parser.root.ok_or_else(|| XmlError::Malformed("there is no element".into()))?;
+    Ok((root, parser.listed))
+}
+
+/// An element whose end tag is to come.
+enum Open {
+    Element(Element),
+    /// One that is listed: its text goes into the list, its child elements are dropped.
+    Listed,
 }
 
 struct Parser<'a> {
     reader: NsReader<&'a [u8]>,
-    open: Vec<Element>,
+    open: Vec<Open>,
     root: Option<Element>,
+    /// Namespace and local name of the root's child elements that are listed.
+    listing: Option<(&'a str, &'a str)>,
+    listed: Texts,
     nodes: usize,
     /// Namespaces seen so far, so that equal ones share memory.
     namespaces: BTreeSet<Rc<str>>,
@@ -285,21 +329,24 @@ impl Parser<'_> {
         self.count()?;
         match self.open.last_mut() {
             Some(_) if text.is_empty() => {}
-            Some(element) => element.push_text(text),
+            Some(Open::Element(element)) => element.push_text(text),
+            Some(Open::Listed) => self.listed.all.push_str(text),
             None if text.trim_matches(['\u{feff}', ' ', '\t', '\n', '\r']).is_empty() => {}
             None => return Err(XmlError::Malformed("text outside the root element".into())),
         }
         Ok(())
     }
 
-    fn close(&mut self, element: Element) {
+    fn close(&mut self, closed: Open) {
+        let Open::Element(element) = closed else { return self.listed.ends.push(self.listed.all.len()) };
         match self.open.last_mut() {
-            Some(parent) => parent.children.push(Node::Element(element)),
+            Some(Open::Element(parent)) => parent.children.push(Node::Element(element)),
+            Some(Open::Listed) => {}
             None => self.root = Some(element),
         }
     }
 
-    fn begin(&mut self, start: &BytesStart<'_>) -> Result<Element, XmlError> {
+    fn begin(&mut self, start: &BytesStart<'_>) -> Result<Open, XmlError> {
         self.count()?;
         if self.open.len() >= MAX_DEPTH {
             return Err(XmlError::Limit("elements nested too deeply"));
@@ -307,7 +354,12 @@ impl Parser<'_> {
         if self.open.is_empty() && self.root.is_some() {
             return Err(XmlError::Malformed("there is more than one root element".into()));
         }
-        let mut element = Element::new(self.name(start.name().0, true)?);
+        let name = start.name();
+        let parts = NameParts::resolve(&self.reader, name.0, true)?;
+        let is_listed = self.listing == Some((&*parts.namespace, parts.local))
+            && matches!(self.open[..], [Open::Element(_)]);
+        let name = (!is_listed).then(|| parts.keep(&mut self.namespaces));
+        let mut attributes: Vec<Attribute> = Vec::new();
         for (index, attribute) in start.attributes().enumerate() {
             if index >= MAX_ATTRIBUTES {
                 return Err(XmlError::Limit("too many attributes on an element"));
@@ -326,16 +378,29 @@ impl Parser<'_> {
                 }
                 continue;
             }
-            let name = self.name(attribute.key.0, false)?;
-            if element.attributes.iter().any(|other| other.name == name) {
+            let name = NameParts::resolve(&self.reader, attribute.key.0, false)?.keep(&mut self.namespaces);
+            if attributes.iter().any(|other| other.name == name) {
                 return Err(XmlError::Malformed(format!("attribute {} occurs twice", name.local())));
             }
-            element.attributes.push(Attribute { name, value: value.into_owned() });
+            attributes.push(Attribute { name, value: value.into_owned() });
         }
-        Ok(element)
+        Ok(match name {
+            Some(name) => Open::Element(Element { name, attributes, children: Vec::new() }),
+            None => Open::Listed,
+        })
     }
+}
 
-    fn name(&mut self, qualified: &str, is_element: bool) -> Result<Name, XmlError> {
+/// A name that is compared before it is kept.
+struct NameParts<'a> {
+    namespace: Cow<'a, str>,
+    local: &'a str,
+    prefix: Option<&'a str>,
+}
+
+impl<'a> NameParts<'a> {
+    /// What a qualified name stands for where the reader is.
+    fn resolve(reader: &'a NsReader<&[u8]>, qualified: &'a str, is_element: bool) -> Result<Self, XmlError> {
         let (prefix, local) = match qualified.split_once(':') {
             Some((prefix, local)) => (Some(prefix), local),
             None => (None, qualified),
@@ -344,10 +409,9 @@ impl Parser<'_> {
             return Err(XmlError::Malformed(format!("{qualified:?} is not a name")));
         }
         let qualified = quick_xml::name::QName(qualified);
-        let resolver = self.reader.resolver();
         let (result, _) = match is_element {
-            true => resolver.resolve_element(qualified),
-            false => resolver.resolve_attribute(qualified),
+            true => reader.resolver().resolve_element(qualified),
+            false => reader.resolver().resolve_attribute(qualified),
         };
         let namespace = match result {
             ResolveResult::Bound(Namespace(namespace)) => unescape_namespace(namespace)?,
@@ -359,15 +423,20 @@ impl Parser<'_> {
         if namespace.len() > MAX_NAMESPACE {
             return Err(XmlError::Limit("a namespace that is too long"));
         }
-        let namespace = match self.namespaces.get(&*namespace) {
+        Ok(Self { namespace, local, prefix })
+    }
+
+    /// The name, which shares its namespace with others.
+    fn keep(self, namespaces: &mut BTreeSet<Rc<str>>) -> Name {
+        let namespace = match namespaces.get(&*self.namespace) {
             Some(known) => known.clone(),
             None => {
-                let namespace: Rc<str> = namespace.into();
-                self.namespaces.insert(namespace.clone());
+                let namespace: Rc<str> = self.namespace.into();
+                namespaces.insert(namespace.clone());
                 namespace
             }
         };
-        Ok(Name { namespace, local: local.into(), prefix: prefix.map(Into::into) })
+        Name { namespace, local: self.local.into(), prefix: self.prefix.map(Into::into) }
     }
 }
 
@@ -406,6 +475,14 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, XmlError> {
                 .map_err(|error| XmlError::Malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))
         }
     }
+}
+
+/// The first character that XML does not allow.
+fn forbidden_char(text: &str) -> Option<char> {
+    // In UTF-8, U+FFFE and U+FFFF begin with 0xef, and all others that are not allowed are single bytes.
+    let suspicious = |byte: u8| (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0xef;
+    let start = text.bytes().position(suspicious)?;
+    text.get(start..)?.chars().find(|c| !is_xml_char(*c))
 }
 
 /// XML 1.0 §2.2, production 2.
@@ -450,6 +527,40 @@ mod tests {
         assert_eq!(b.attribute("at"), Some("1"));
         assert_eq!(b.attributes.len(), 2);
         assert_eq!(root.text(), "text");
+    }
+
+    #[test]
+    fn listed_elements_are_texts_beside_the_tree() {
+        let text = "<a xmlns='DAV:'><href> /x&amp;y\n</href><b><href>in b</href></b><c:href xmlns:c='DAV:' \
+            at=''><![CDATA[1]]>2<href>child</href>3</c:href><href xmlns='other'/><href/></a>";
+        let (root, hrefs) = parse_listing(text.as_bytes(), (DAV, "href")).unwrap();
+        let texts: Vec<_> = (0..hrefs.len()).map(|index| hrefs.get(index).unwrap()).collect();
+        assert_eq!(texts, ["/x&y", "123", ""]);
+        assert_eq!(hrefs.get(3), None);
+        assert_eq!(root.elements().map(|child| child.name.local()).collect::<Vec<_>>(), ["b", "href"]);
+        assert_eq!(root.element(DAV, "b").unwrap().element(DAV, "href").unwrap().text(), "in b");
+        for bad in
+            ["<a xmlns='DAV:'><href></a>", "<a xmlns='DAV:'><href><p:x/></href></a>", "<href xmlns='DAV:'>"]
+        {
+            assert!(
+                matches!(parse_listing(bad.as_bytes(), (DAV, "href")), Err(XmlError::Malformed(_))),
+                "{bad}"
+            );
+        }
+        let (root, hrefs) = parse_listing(b"<href xmlns='DAV:'>root</href>", (DAV, "href")).unwrap();
+        assert_eq!((&*root.text(), hrefs.len()), ("root", 0));
+        let many = format!("<a xmlns='DAV:'>{}</a>", "<href/>".repeat(MAX_NODES));
+        assert!(matches!(parse_listing(many.as_bytes(), (DAV, "href")), Err(XmlError::Limit(_))));
+        let deep = format!("<a xmlns='DAV:'><href>{}", "<b>".repeat(100_000));
+        assert!(matches!(parse_listing(deep.as_bytes(), (DAV, "href")), Err(XmlError::Limit(_))));
+    }
+
+    #[test]
+    fn characters_that_xml_does_not_allow_are_found_anywhere() {
+        assert_eq!(forbidden_char("tab\tand\r\n ü 漢 \u{f000} \u{fffd} \u{10ffff} \u{7f}"), None);
+        for bad in ['\0', '\u{b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+            assert_eq!(forbidden_char(&format!("\u{f000} ü{bad}x")), Some(bad));
+        }
     }
 
     #[test]

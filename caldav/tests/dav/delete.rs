@@ -89,3 +89,22 @@ fn a_file_that_comes_anew_has_no_properties_of_an_earlier_one() {
     server.put("/dav/calendars/ada/notes/a.txt", "a").expect(201);
     assert!(!server.files("ada").iter().any(|(_, text)| text.contains("urn:x")));
 }
+
+#[test]
+fn properties_of_files_that_a_push_removed_go_with_the_next_change() {
+    let server = Server::new();
+    let member = |name: &str| format!("[[member.\"{name}\"]]\nxml = '<x xmlns=\"urn:{name}\"/>'\n");
+    let toml = format!("# Ours.\ntype = \"collection\"\n\n{}{}", member("a.txt"), member("b.txt"));
+    let files = [
+        ("notes/.collection.toml", Some(&*toml)),
+        ("notes/a.txt", Some("a")),
+        ("notes/b.txt", Some("b")),
+        ("notes/c.txt", Some("c")),
+    ];
+    server.commit("ada", &files);
+    server.commit("ada", &[("notes/a.txt", None)]);
+    let says = |text: &str| server.files("ada").iter().any(|(_, content)| content.contains(text));
+    assert!(says("urn:a.txt") && says("urn:b.txt"));
+    server.put("/dav/calendars/ada/notes/c.txt", "d").expect(204);
+    assert!(!says("urn:a.txt") && says("urn:b.txt") && says("# Ours."));
+}

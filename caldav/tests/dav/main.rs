@@ -21,4 +21,5 @@ mod put;
 mod query;
 mod random;
 mod server;
+mod streaming;
 mod sync;

@@ -4,9 +4,17 @@ use super::{finding::Findings, links::Links, resolver::Resolver};
 use crate::retention::ShallowList;
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind};
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
-/// Walks all commits from the tips to the shallow boundary, newest first along each line. `visit` gets commit and tree.
+/// What is left to do in a walk.
+enum Step {
+    Read(ObjectId),
+    /// All parents were visited: commit and tree.
+    Visit(ObjectId, ObjectId),
+}
+
+/// Walks all commits from the tips to the shallow boundary. `visit` gets commit and tree, each commit after its
+/// parents.
 ///
 /// What is missing or damaged is in `links`, or is reported here: the history of that reference is cut.
 pub(super) fn walk(
@@ -20,8 +28,15 @@ pub(super) fn walk(
 ) {
     let mut seen = HashSet::new();
     for (name, tip) in tips {
-        let mut queue = VecDeque::from([*tip]);
-        while let Some(id) = queue.pop_front() {
+        let mut steps = vec![Step::Read(*tip)];
+        while let Some(step) = steps.pop() {
+            let id = match step {
+                Step::Read(id) => id,
+                Step::Visit(commit, tree) => {
+                    visit(commit, tree);
+                    continue;
+                }
+            };
             if !seen.insert(id) {
                 continue;
             }
@@ -39,13 +54,13 @@ pub(super) fn walk(
                 }
             };
             findings.summary.commits += 1;
-            if let Ok(tree) = CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).tree_id() {
-                visit(id, tree);
+            let commit = || CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1);
+            if let Ok(tree) = commit().tree_id() {
+                steps.push(Step::Visit(id, tree));
             }
-            if shallow.contains(&id) {
-                continue;
+            if !shallow.contains(&id) {
+                steps.extend(commit().parent_ids().map(Step::Read));
             }
-            queue.extend(CommitRefIter::from_bytes(&object.data, gix_hash::Kind::Sha1).parent_ids());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a check reports.
 
+use crate::Remark;
 use gix_hash::ObjectId;
-use std::fmt;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,29 +13,7 @@ pub enum Severity {
 }
 
 /// One thing that a check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// The repository that it is in.
-    pub repository: Option<String>,
-    /// The object that it is about.
-    pub object: Option<ObjectId>,
-    /// What was found, in one line.
-    pub message: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(repository) = &self.repository {
-            write!(f, "{repository}: ")?;
-        }
-        if let Some(object) = &self.object {
-            write!(f, "object {object}: ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
+pub type Finding = Remark<Severity>;
 
 /// What a check has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,38 +47,57 @@ impl CheckSummary {
     }
 }
 
+/// Lines about one repository; what is beyond them is counted.
+const LINES: u64 = 1000;
+
 /// Reports findings and counts them.
 pub(super) struct Findings<'a> {
     pub(super) summary: CheckSummary,
     report: &'a mut dyn FnMut(Finding),
+    /// Findings in the repository at hand.
+    in_repository: u64,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(report: &'a mut dyn FnMut(Finding)) -> Self {
-        Self { summary: CheckSummary::default(), report }
+        Self { summary: CheckSummary::default(), report, in_repository: 0 }
     }
 
     pub(super) fn notice(&mut self, message: String) {
         self.summary.notices += 1;
-        (self.report)(Finding { severity: Severity::Notice, repository: None, object: None, message });
+        (self.report)(Finding::of_device(Severity::Notice, message));
     }
 
     /// Damage of the device that belongs to no repository.
     pub(super) fn damage(&mut self, message: String) {
         self.summary.damage += 1;
-        (self.report)(Finding { severity: Severity::Damage, repository: None, object: None, message });
+        (self.report)(Finding::of_device(Severity::Damage, message));
     }
 
     /// Damage in a repository.
     pub(super) fn damage_in(&mut self, repository: &str, object: Option<ObjectId>, message: String) {
         self.summary.damage += 1;
-        let repository = Some(repository.to_owned());
-        (self.report)(Finding { severity: Severity::Damage, repository, object, message });
+        self.in_repository += 1;
+        if self.in_repository <= LINES {
+            self.explain(repository, object, message);
+        }
     }
 
-    /// Says where a damaged object, which has been counted, is in the history.
-    pub(super) fn locate(&mut self, repository: &str, object: ObjectId, message: String) {
-        let (repository, object) = (Some(repository.to_owned()), Some(object));
-        (self.report)(Finding { severity: Severity::Damage, repository, object, message });
+    /// Damage in a repository that another line tells of.
+    pub(super) fn count_damage(&mut self) {
+        self.summary.damage += 1;
+    }
+
+    /// Says more of damage that has been counted.
+    pub(super) fn explain(&mut self, repository: &str, object: Option<ObjectId>, message: String) {
+        (self.report)(Finding::of_repository(Severity::Damage, repository, object, message));
+    }
+
+    /// All damage in a repository was found.
+    pub(super) fn end_repository(&mut self, repository: &str) {
+        let more = std::mem::take(&mut self.in_repository).saturating_sub(LINES);
+        if more > 0 {
+            self.explain(repository, None, format!("{more} more findings like these"));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Checking a store: what `kalends fsck` does. Nothing is written.
 //!
-//! What is found is reported while the check goes on. Memory: 16 bytes an object of one repository at a
-//! time beyond what an open store takes, and bounded caches.
+//! What is found is reported while the check goes on, in a bounded number of lines. Memory: 16 bytes an object of
+//! one repository at a time beyond what an open store takes, and bounded caches; where something is damaged, 100
+//! bytes a commit more.
 
 mod boundary;
 mod commits;

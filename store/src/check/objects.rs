@@ -89,8 +89,15 @@ pub(super) fn damaged(
     links: &mut Links,
     findings: &mut Findings<'_>,
 ) {
-    findings.damage_in(repository, Some(*id), format!("{} ({place})", reason(id, error)));
     links.affect(*id);
+    let base = match error {
+        Error::Damaged { id: base, .. } | Error::NoObject(base) if base != id => Some(*base),
+        _ => None,
+    };
+    match base.is_none_or(|base| links.depend(*id, base)) {
+        true => findings.damage_in(repository, Some(*id), format!("{} ({place})", reason(id, error))),
+        false => findings.count_damage(),
+    }
 }
 
 /// An error in words that do not name the object again.

@@ -14,27 +14,24 @@ pub(super) fn check(core: &Core, state: &RefCell<RepositoryState>, findings: &mu
         let state = state.borrow();
         (state.name.clone(), state.latest_references(), state.shallow.clone())
     };
-    let resolver = Resolver::new(core, state);
+    // The caches of the store, which are not used here.
+    let resolver = Resolver::new(core, state, core.options.object_cache + core.options.tree_cache);
     let mut links = Links::new(shallow.clone());
     objects::check(core, state, &resolver, &mut links, findings);
     packs::check(state, &resolver, &mut links, findings);
     let tips = references::check(&name, &references, &resolver, findings);
     boundary::check(&name, &shallow, &resolver, findings);
-    let mut trees = Vec::new();
+    let mut history = Vec::new();
     let search = !links.affected.is_empty();
     commits::walk(&name, &tips, &shallow, &resolver, &mut links, findings, &mut |commit, tree| {
         if search {
-            trees.push((commit, tree));
+            history.push((commit, tree));
         }
     });
-    let mut finder = PathFinder::new(&name, &resolver);
-    for (commit, tree) in trees {
-        if links.affected.is_empty() {
-            break;
-        }
-        finder.search(commit, tree, &mut links, findings);
+    findings.end_repository(&name);
+    links.tell_of_dependents(&name, findings);
+    if search {
+        PathFinder::new(&name, &resolver, history).report(&mut links, findings);
     }
-    for id in std::mem::take(&mut links.affected) {
-        findings.locate(&name, id, "is reached by no reference, or by damaged objects only".into());
-    }
+    links.tell_of_the_rest(&name, findings);
 }

@@ -16,9 +16,6 @@ use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 use std::{cell::RefCell, rc::Rc};
 
-/// Bytes of decoded objects that are kept as bases of deltas.
-const BASES: usize = 64 << 20;
-
 /// The objects of one repository.
 pub(crate) struct Resolver<'a> {
     core: &'a Core,
@@ -35,8 +32,9 @@ pub(crate) enum Copy {
 }
 
 impl<'a> Resolver<'a> {
-    pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
-        Self { core, repository, bases: RefCell::new(Cache::new(Bounds::bytes(BASES))) }
+    /// Keeps so many bytes of decoded objects as bases of deltas.
+    pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>, bases: usize) -> Self {
+        Self { core, repository, bases: RefCell::new(Cache::new(Bounds::bytes(bases))) }
     }
 
     /// The object of a stored copy, whose encoding is `entry`: all of it must be its entry.

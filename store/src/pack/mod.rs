@@ -25,6 +25,6 @@ pub(crate) use object_check::check_object;
 pub(crate) use pack_index::{encode_index, records_of};
 pub(crate) use pack_storage::PackStorage;
 pub(crate) use receive::{PackReader, ReceivedPack};
-pub(crate) use rewrite::{PackedObject, WholeEntry, encode_pack};
-pub(crate) use scan::HEADER as PACK_HEADER;
+pub(crate) use rewrite::{PackedObject, WholeEntry, write_pack};
+pub(crate) use scan::{HEADER as PACK_HEADER, Scanner};
 pub(crate) use writer::{PackEncoder, PackOptions};

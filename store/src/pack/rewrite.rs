@@ -2,10 +2,7 @@
 
 use crate::{
     Error, Object,
-    format::{
-        pack_index::{self, Ends},
-        record::{Attributes, Record},
-    },
+    format::record::{Attributes, Record},
     objects::entry::{encode_whole, write_header},
 };
 use bytes::Bytes;
@@ -32,51 +29,58 @@ pub(crate) struct PackedObject {
     pub(crate) entry: Option<WholeEntry>,
 }
 
-/// Makes a pack, its index, and the index's checksum. Entries are copied where their bases come before them; `make` gives the
-/// objects of the others. Memory: the pack.
+/// Writes a pack of so many objects, piece by piece, and gives their records and the pack's checksum. Entries
+/// are copied where their bases come before them; `make` gives the objects of the others.
+///
+/// Memory: 80 bytes an object, and one of them.
 ///
 /// # Errors
-/// Those of `make`; [`Error::Limit`] for more objects than a pack can have.
-pub(crate) fn encode_pack(
-    entries: Vec<PackedObject>,
+/// Those of `objects`, `make` and `out`; [`Error::Limit`] for more objects than a pack can have.
+pub(crate) fn write_pack(
+    count: usize,
+    objects: &mut dyn Iterator<Item = Result<PackedObject, Error>>,
     make: &dyn Fn(&ObjectId) -> Result<Object, Error>,
-) -> Result<(Vec<u8>, Vec<u8>, u64), Error> {
-    let count = u32::try_from(entries.len()).map_err(|_| Error::Limit("objects in a pack".into()))?;
-    let mut pack = gix_pack::data::header::encode(gix_pack::data::Version::V2, count).to_vec();
+    out: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(Vec<Record>, ObjectId), Error> {
+    let declared = u32::try_from(count).map_err(|_| Error::Limit("objects in a pack".into()))?;
+    let mut entry_bytes = gix_pack::data::header::encode(gix_pack::data::Version::V2, declared).to_vec();
+    let mut hasher = Sha1::new();
+    let mut offset = entry_bytes.len() as u64;
+    hasher.update(&entry_bytes);
+    out(&entry_bytes)?;
     let mut offsets: HashMap<ObjectId, u64> = HashMap::new();
-    let mut records = Vec::with_capacity(entries.len());
-    for PackedObject { id, attributes, entry } in entries {
-        let offset = pack.len();
+    let mut records = Vec::with_capacity(count);
+    for object in objects {
+        let PackedObject { id, attributes, entry } = object?;
+        entry_bytes.clear();
         let copied = entry.and_then(|entry| {
             let header = match entry.content {
                 Ok(Kind::Commit) => Header::Commit,
                 Ok(Kind::Tree) => Header::Tree,
                 Ok(Kind::Blob) => Header::Blob,
                 Ok(Kind::Tag) => Header::Tag,
-                Err(base) => Header::OfsDelta { base_distance: offset as u64 - offsets.get(&base)? },
+                Err(base) => Header::OfsDelta { base_distance: offset - offsets.get(&base)? },
             };
             Some((header, entry))
         });
         match copied {
             Some((header, entry)) => {
-                write_header(header, entry.inflated_size, &mut pack);
-                pack.extend_from_slice(&entry.zlib);
+                write_header(header, entry.inflated_size, &mut entry_bytes);
+                entry_bytes.extend_from_slice(&entry.zlib);
             }
             None => {
                 let object = make(&id)?;
-                pack.extend_from_slice(&encode_whole(object.kind, &object.data));
+                entry_bytes = encode_whole(object.kind, &object.data);
             }
         }
-        let length = u32::try_from(pack.len() - offset).map_err(|_| Error::Limit("entry size".into()))?;
-        offsets.insert(id, offset as u64);
-        records.push(Record::new(&id, offset as u64, length, attributes));
+        let length = u32::try_from(entry_bytes.len()).map_err(|_| Error::Limit("entry size".into()))?;
+        hasher.update(&entry_bytes);
+        out(&entry_bytes)?;
+        offsets.insert(id, offset);
+        records.push(Record::new(&id, offset, length, attributes));
+        offset += u64::from(length);
     }
-    let checksum = ObjectId::Sha1(Sha1::digest(&pack).into());
-    pack.extend_from_slice(checksum.as_slice());
-    let mut index = Vec::new();
-    let (_, index_checksum) = pack_index::write(&mut records, &checksum, &Ends::default(), &mut |bytes| {
-        index.extend_from_slice(bytes);
-        Ok(())
-    })?;
-    Ok((pack, index, index_checksum))
+    let checksum = ObjectId::Sha1(hasher.finalize().into());
+    out(checksum.as_slice())?;
+    Ok((records, checksum))
 }

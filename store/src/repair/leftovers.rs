@@ -1,6 +1,9 @@
 //! Objects that nothing in the index leads to, because the part of the log that named them is lost.
 
-use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
+use super::{
+    log_scan::read_what_can_be,
+    pack_scan::{ScanLimits, scan_pack},
+};
 use crate::{
     Error, Object,
     core::RepositoryState,
@@ -11,22 +14,18 @@ use crate::{
         pack_index::{self, Ends},
     },
     objects::{
-        entry::{EntryContent, EntryHeader, hash},
+        entry::{EntryContent, EntryHeader, MAX_ENTRY_HEADER, hash},
         fetch::{self, Fetched},
         pack::AdoptedPack,
     },
     replay::Frame,
 };
-use bytes::Bytes;
 use gix_hash::{ObjectId, oid};
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
     rc::Rc,
 };
-
-/// Free segments in a row that are read at once, as far as a pack may reach.
-const MAX_RUN: u32 = 1024;
 
 /// Where such objects lie. Nothing here is believed: whoever takes an object compares it with its id.
 pub(super) struct Leftovers {
@@ -58,7 +57,7 @@ impl Leftovers {
     }
 
     /// Looks for whole packs and large objects in segments that nothing uses, and gives their places.
-    pub(super) fn search(&mut self, free: &BTreeSet<u32>, limit: u64) -> Vec<Extent> {
+    pub(super) fn search(&mut self, free: &BTreeSet<u32>, limits: ScanLimits) -> Vec<Extent> {
         let (mut next, mut found) = (0, Vec::new());
         for first in free {
             if *first < next {
@@ -68,15 +67,14 @@ impl Leftovers {
             if !start.starts_with(b"PACK") && !is_whole_object(&start) {
                 continue;
             }
-            let run = (*first..).take_while(|segment| free.contains(segment)).take(MAX_RUN as usize).count();
+            let run = (*first..).take_while(|segment| free.contains(segment)).count();
             let extent = Extent { first: *first, count: run as u32 };
-            let (bytes, _) = read_what_can_be(&self.disk, extent.offset(), extent.length() as usize);
-            let length = if bytes.starts_with(b"PACK") {
-                self.add_pack(extent, &bytes, limit)
+            let length = if start.starts_with(b"PACK") {
+                self.add_pack(extent, limits)
             } else {
-                self.add_large(extent, &bytes, limit)
+                self.add_large(extent, limits.object_size)
             };
-            if let Some(count) = length.and_then(|length| Extent::count_for(length as u64)) {
+            if let Some(count) = length.and_then(Extent::count_for) {
                 next = first.saturating_add(count);
                 found.push(Extent { first: *first, count });
             }
@@ -84,8 +82,9 @@ impl Leftovers {
         found
     }
 
-    fn add_pack(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {
-        let mut scanned = scan_pack(bytes, limit).ok()?;
+    fn add_pack(&mut self, extent: Extent, limits: ScanLimits) -> Option<u64> {
+        let (start, end) = (extent.offset(), extent.offset() + extent.length());
+        let mut scanned = scan_pack(&self.disk, start, end, limits).ok()?;
         let mut index = Vec::new();
         let (index_length, index_checksum) =
             pack_index::write(&mut scanned.records, &scanned.checksum, &Ends::default(), &mut |bytes| {
@@ -93,7 +92,7 @@ impl Leftovers {
                 Ok(())
             })
             .ok()?;
-        let pack_length = scanned.length as u64;
+        let pack_length = scanned.length;
         let place = PackPlace { extent, pack_length, index_offset: 0, index_length, index_checksum };
         let index = index.into();
         let pack = AdoptedPack::on_device_with_index(self.disk.clone(), place, index, index_checksum);
@@ -101,13 +100,20 @@ impl Leftovers {
         Some(scanned.length)
     }
 
-    fn add_large(&mut self, extent: Extent, bytes: &Bytes, limit: u64) -> Option<usize> {
-        let header = EntryHeader::parse(bytes).ok()?;
+    fn add_large(&mut self, extent: Extent, limit: u64) -> Option<u64> {
+        let start = self.disk.read(extent.offset(), MAX_ENTRY_HEADER).ok()?;
+        let header = EntryHeader::parse(&start).ok()?;
         let EntryContent::Whole(kind) = header.content else { return None };
-        let (content, stream) = header.inflate(bytes, limit).ok()?;
-        let length = header.length + stream;
-        self.places.insert(hash(kind, &content).ok()?, (extent.offset(), u32::try_from(length).ok()?));
-        Some(length)
+        // What does not compress grows by a few bytes in each of its blocks (RFC 1951 §3.2.4).
+        let most = header.inflated_size.checked_add(header.inflated_size / 1024 + 4096)?;
+        if header.inflated_size > limit {
+            return None;
+        }
+        let bytes = self.disk.read(extent.offset(), most.min(extent.length()) as usize).ok()?;
+        let (content, stream) = header.inflate(&bytes, limit).ok()?;
+        let length = u32::try_from(header.length + stream).ok()?;
+        self.places.insert(hash(kind, &content).ok()?, (extent.offset(), length));
+        Some(length.into())
     }
 
     /// An object, if it is here and whole. Bases of its deltas may be in `repository`.

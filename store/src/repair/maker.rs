@@ -13,9 +13,6 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 use std::cell::RefCell;
 
-/// Bytes of made objects that are kept as bases of deltas.
-const BASES: usize = 64 << 20;
-
 /// Makes the objects of one repository.
 pub(super) struct Maker<'a> {
     core: &'a Core,
@@ -30,8 +27,9 @@ enum Step {
 }
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>) -> Self {
-        Self { core, repository, made: RefCell::new(Cache::new(Bounds::bytes(BASES))) }
+    /// Keeps so many bytes of made objects as bases of deltas.
+    pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>, bases: usize) -> Self {
+        Self { core, repository, made: RefCell::new(Cache::new(Bounds::bytes(bases))) }
     }
 
     /// The object, verified; or the object whose copies stand in the way, which may be the object itself.

@@ -1,6 +1,9 @@
 //! Indexes of packs in place of damaged ones.
 
-use super::{log_scan::read_what_can_be, pack_scan::scan_pack};
+use super::{
+    log_scan::read_what_can_be,
+    pack_scan::{ScanLimits, ScannedPack, scan_pack},
+};
 use crate::{
     disk::Disk,
     format::{
@@ -35,10 +38,8 @@ fn encode(records: &mut [Record], checksum: &ObjectId, ends: &Ends) -> Option<Ne
 
 /// The very index that is damaged, made from the pack and from what is whole of the index; `None` when that
 /// cannot be proven.
-pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limit: u64) -> Option<Bytes> {
-    let length = usize::try_from(place.pack_length).ok()?;
-    let pack = disk.read(place.extent.offset(), length).ok()?;
-    let mut scanned = scan_pack(&pack, limit).ok().filter(|scanned| scanned.length == length)?;
+pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limits: ScanLimits) -> Option<Bytes> {
+    let mut scanned = scan_whole(disk, place, limits)?;
     let old = OldIndex::read(disk, place)?;
     // The pack does not tell what the index knows of chains of deltas.
     let known: HashMap<ObjectId, Record> = old.records().map(|record| (record.id(), record)).collect();
@@ -61,8 +62,20 @@ pub(super) fn index_anew(disk: &Disk, place: &PackPlace, limit: u64) -> Option<B
     })
 }
 
-/// What a damaged index still says, as an index: what is wrong in it finds objects that do not match.
-pub(super) fn usable_index(disk: &Disk, place: &PackPlace) -> Option<NewIndex> {
+/// The pack of an index, if it is whole.
+fn scan_whole(disk: &Disk, place: &PackPlace, limits: ScanLimits) -> Option<ScannedPack> {
+    let start = place.extent.offset();
+    let scanned = scan_pack(disk, start, start.checked_add(place.pack_length)?, limits).ok();
+    scanned.filter(|scanned| scanned.length == place.pack_length)
+}
+
+/// An index of a pack that is whole; else what a damaged index still says, as an index: what is wrong in it
+/// finds objects that do not match.
+pub(super) fn usable_index(disk: &Disk, place: &PackPlace, limits: ScanLimits) -> Option<NewIndex> {
+    if let Some(mut scanned) = scan_whole(disk, place, limits) {
+        // What the pack can be reached from is lost, and nothing else.
+        return encode(&mut scanned.records, &scanned.checksum, &Ends::default());
+    }
     let old = OldIndex::read(disk, place)?;
     let end = place.pack_length.checked_sub(TRAILER)?;
     let inside = |record: &Record| {

@@ -1,7 +1,7 @@
 //! What a repair says.
 
+use crate::Remark;
 use gix_hash::ObjectId;
-use std::fmt;
 
 /// What became of something damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,29 +15,7 @@ pub enum Outcome {
 }
 
 /// One thing that a repair did or could not do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepairStep {
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The repository that it is in.
-    pub repository: Option<String>,
-    /// The object that it is about.
-    pub object: Option<ObjectId>,
-    /// What was done, in one line.
-    pub message: String,
-}
-
-impl fmt::Display for RepairStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(repository) = &self.repository {
-            write!(f, "{repository}: ")?;
-        }
-        if let Some(object) = &self.object {
-            write!(f, "object {object}: ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
+pub type RepairStep = Remark<Outcome>;
 
 /// What a repair has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,16 +45,16 @@ impl<'a> Report<'a> {
 
     /// About the device.
     pub(super) fn device(&mut self, outcome: Outcome, message: String) {
-        (self.report)(RepairStep { outcome, repository: None, object: None, message });
+        (self.report)(RepairStep::of_device(outcome, message));
     }
 
     /// About a repository.
     pub(super) fn repository(&mut self, outcome: Outcome, name: &str, message: String) {
-        (self.report)(RepairStep { outcome, repository: Some(name.into()), object: None, message });
+        (self.report)(RepairStep::of_repository(outcome, name, None, message));
     }
 
     /// About an object.
     pub(super) fn object(&mut self, outcome: Outcome, name: &str, id: ObjectId, message: String) {
-        (self.report)(RepairStep { outcome, repository: Some(name.into()), object: Some(id), message });
+        (self.report)(RepairStep::of_repository(outcome, name, Some(id), message));
     }
 }

@@ -4,6 +4,7 @@ use super::{
     leftovers::Leftovers,
     maker::Maker,
     pack_index::{NewIndex, index_anew, usable_index},
+    pack_scan::ScanLimits,
     report::{Outcome, Outcome::*, Report},
     salvage::LostUpdate,
     sources::CloneSource,
@@ -13,13 +14,18 @@ use crate::{
     check::{Copy, Resolver, check_pack_entry, check_pack_frame, ends_history},
     commit::{EncodedObject, PackToStore},
     core::{Core, RepositoryState},
-    format::record::Attributes,
+    extent_writer::ExtentWriter,
+    format::{
+        operation::PackPlace,
+        pack_index::{self, Ends},
+        record::Attributes,
+    },
     objects::{
         entry::{self, EntryContent, EntryHeader},
         fetch,
-        pack::AdoptedPack,
+        pack::{AdoptedPack, PackPosition},
     },
-    pack::{PackedObject, WholeEntry, check_object, encode_pack},
+    pack::{PackedObject, WholeEntry, check_object, write_pack},
     retention::ShallowList,
 };
 use gix_hash::{ObjectId, oid};
@@ -58,8 +64,9 @@ pub(super) fn repair(
         state,
         name,
         shallow,
-        resolver: Resolver::new(core, state),
-        maker: Maker::new(core, state),
+        // The caches of the store, which are not used here.
+        resolver: Resolver::new(core, state, core.options.tree_cache),
+        maker: Maker::new(core, state, core.options.base_cache),
         elsewhere,
         report,
         bad_logged: BTreeSet::new(),
@@ -92,6 +99,19 @@ pub(super) fn repair(
     repair.flush()
 }
 
+/// The entry of an object of a pack, to be copied.
+fn whole_entry(pack: &AdoptedPack, position: PackPosition) -> Result<WholeEntry, Error> {
+    let bytes = pack.entry(position)?;
+    let header = EntryHeader::parse(&bytes)?;
+    let content = match header.content {
+        EntryContent::Whole(kind) => Ok(kind),
+        EntryContent::ReferenceDelta(base) => Err(base),
+        EntryContent::OffsetDelta(distance) => Err(pack.id(pack.base(position, distance)?)?),
+    };
+    let zlib = bytes.slice(header.length.min(bytes.len())..);
+    Ok(WholeEntry { content, inflated_size: header.inflated_size, zlib })
+}
+
 struct BadPack {
     pack: Rc<AdoptedPack>,
     /// The pack with its damaged index, when another one is used meanwhile.
@@ -102,7 +122,7 @@ struct BadPack {
 
 struct RepositoryRepair<'a, 'e, 'r> {
     store: &'a Store,
-    core: &'a Core,
+    core: &'a Rc<Core>,
     state: &'a Rc<RefCell<RepositoryState>>,
     name: String,
     /// Commits whose parents are not looked for.
@@ -133,7 +153,7 @@ impl RepositoryRepair<'_, '_, '_> {
             let (Err(error), Some(place)) = (pack.check_pages(), pack.place()) else { continue };
             let title = format!("the index of the pack at byte {}", place.extent.offset());
             let disk = &self.core.disk;
-            if let Some(index) = index_anew(disk, &place, self.core.options.max_object_size) {
+            if let Some(index) = index_anew(disk, &place, ScanLimits::of(&self.core.options)) {
                 // These are the bytes that were there, by their checksum: no other place is needed.
                 disk.write(place.extent.offset() + place.index_offset, &index)?;
                 disk.device.flush()?;
@@ -142,7 +162,7 @@ impl RepositoryRepair<'_, '_, '_> {
                 self.report.repository(Restored, &self.name, format!("{title} was made anew from the pack"));
                 continue;
             }
-            let usable = usable_index(disk, &place);
+            let usable = usable_index(disk, &place, ScanLimits::of(&self.core.options));
             let usable = usable.map(|NewIndex { bytes, checksum }| {
                 Rc::new(AdoptedPack::on_device_with_index(disk.clone(), place, bytes, checksum))
             });
@@ -401,35 +421,53 @@ impl RepositoryRepair<'_, '_, '_> {
         bad: &BTreeSet<ObjectId>,
         lost: &BTreeSet<ObjectId>,
     ) -> Result<(), Error> {
-        let mut entries = Vec::new();
+        let mut positions = Vec::new();
         for position in old.positions()? {
             let position = position?;
             let id = old.id(position)?;
-            if lost.contains(&id) {
-                continue;
+            if !lost.contains(&id) {
+                // The index may be damaged too: the object itself tells its kind.
+                let kind = self.maker.make(&id).map_err(Error::NoObject)?.kind;
+                positions.push((position, kind, bad.contains(&id)));
             }
-            let mut whole = None;
-            if !bad.contains(&id) {
-                let bytes = old.entry(position)?;
-                let header = EntryHeader::parse(&bytes)?;
-                let content = match header.content {
-                    EntryContent::Whole(kind) => Ok(kind),
-                    EntryContent::ReferenceDelta(base) => Err(base),
-                    EntryContent::OffsetDelta(distance) => Err(old.id(old.base(position, distance)?)?),
-                };
-                let zlib = bytes.slice(header.length.min(bytes.len())..);
-                whole = Some(WholeEntry { content, inflated_size: header.inflated_size, zlib });
-            }
-            // The index may be damaged too: the object itself tells its kind.
-            let kind = self.maker.make(&id).map_err(Error::NoObject)?.kind;
-            entries.push(PackedObject { id, attributes: Attributes::new(kind, None), entry: whole });
         }
-        let count = entries.len();
+        let count = positions.len();
         let offset = old.place().map_or(0, |place| place.extent.offset());
         if count > 0 {
             let make = |id: &ObjectId| self.maker.make(id).map_err(Error::NoObject);
-            let (pack, index, index_checksum) = encode_pack(entries, &make)?;
-            let pack = PackToStore::Memory { pack: pack.into(), index: index.into(), index_checksum };
+            let write = |out: &mut dyn FnMut(&[u8]) -> Result<(), Error>| {
+                let mut objects = positions.iter().map(|(position, kind, bad)| {
+                    let id = old.id(*position)?;
+                    let entry = if *bad { None } else { Some(whole_entry(old, *position)?) };
+                    Ok(PackedObject { id, attributes: Attributes::new(*kind, None), entry })
+                });
+                write_pack(count, &mut objects, &make, out)
+            };
+            // Twice, since the extent must be long enough, and the pack need not fit into memory.
+            let mut pack_length = 0;
+            write(&mut |bytes| {
+                pack_length += bytes.len() as u64;
+                Ok(())
+            })?;
+            let room = pack_length.next_multiple_of(self.core.disk.block_size.into());
+            let room = room + pack_index::length(count, &Ends::default())?;
+            let mut extent = ExtentWriter::to_restore(self.core, room)?;
+            let (mut records, checksum) = write(&mut |bytes| extent.append_within(bytes))?;
+            extent.pad_to_block()?;
+            let index_offset = extent.length();
+            let out = &mut |bytes: &[u8]| extent.append_within(bytes);
+            let (index_length, index_checksum) =
+                pack_index::write(&mut records, &checksum, &Ends::default(), out)?;
+            let extent = extent.finish()?;
+            let place = PackPlace {
+                extent: extent.extent(),
+                pack_length,
+                index_offset,
+                index_length,
+                index_checksum,
+            };
+            let adopted = Rc::new(AdoptedPack::on_device(self.core.disk.clone(), place));
+            let pack = PackToStore::Written { extent, adopted, place };
             self.core.store_again(self.state, Vec::new(), vec![pack])?;
             self.flush()?;
         }

@@ -3,6 +3,7 @@
 use super::{
     leftovers::Leftovers,
     log_scan::{Chain, chains_from, scan},
+    pack_scan::ScanLimits,
     report::{Outcome::*, Report},
 };
 use crate::{
@@ -331,7 +332,7 @@ impl<'a, 'r> Salvage<'a, 'r> {
         // What cannot be in the log of this store is not looked at again.
         let capacity = self.loader.capacity;
         self.loader.data_segments.retain(|segment| *segment > 0 && u64::from(*segment) < capacity / SEGMENT);
-        let found = self.leftovers.search(&self.free(superblock), options.max_object_size);
+        let found = self.leftovers.search(&self.free(superblock), ScanLimits::of(options));
         self.loader.retained.extend(found);
         let free = self.free(superblock);
         let mut fresh = free.into_iter().rev();

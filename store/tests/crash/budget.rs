@@ -56,6 +56,12 @@ pub(crate) struct Counts {
     pub(crate) refused: usize,
     /// Of those, the ones that opened after a repair.
     pub(crate) salvaged: usize,
+    /// Packs that compactions made.
+    pub(crate) packs: usize,
+    /// Unreachable objects that collections left out.
+    pub(crate) unreachable: usize,
+    /// Repositories of states that stock git found whole.
+    pub(crate) exported: usize,
 }
 
 impl Counts {
@@ -80,21 +86,27 @@ impl AddAssign for Counts {
         self.rot += other.rot;
         self.refused += other.refused;
         self.salvaged += other.salvaged;
+        self.packs += other.packs;
+        self.unreachable += other.unreachable;
+        self.exported += other.exported;
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seeds, workloads, steps, full, faults, lost, killed, doubtful, .. } = self;
-        let Self { continued, ahead, rotten, rot, refused, salvaged, .. } = self;
+        let Self { continued, ahead, rotten, rot, refused, salvaged, packs, unreachable, exported, .. } =
+            self;
         let states = self.states();
         write!(
             f,
             "{states} crash states of {seeds} seeds: {lost} after loss of power ({doubtful} blocks in \
              doubt), {killed} after a kill; {ahead} ahead of what was acknowledged; work went on in \
              {continued}. {workloads} workloads of {steps} writes and flushes, {faults} faults of the \
-             device, {full} changes refused by a full device. {rotten} states with {rot} flipped bits and \
-             unreadable blocks: {refused} did not open, {salvaged} of them did after a repair"
+             device, {full} changes refused by a full device, {packs} packs made by compaction, {unreachable} \
+             unreachable objects left out. {rotten} states with {rot} flipped bits and unreadable blocks: \
+             {refused} did not open, {salvaged} of them did after a repair. Stock git checked {exported} exported \
+             repositories"
         )
     }
 }

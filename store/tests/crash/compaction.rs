@@ -1,16 +1,13 @@
 //! Crashes during compaction and collection: what is found is the old state or the new one.
 
 use crate::{
-    budget::{self, Counts},
-    exhaustive::crash_everywhere,
-    random::Random,
-    random_workloads,
+    budget::Counts,
+    exhaustive::{Workload, crash_all, crash_everywhere},
     session::{Operation, Operation::*, Session},
 };
 use std::ops::Range;
 
-/// Small workloads, each with the bytes of log after which a checkpoint is made.
-fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
+fn workloads() -> Vec<Workload> {
     let two_puts = || [Put(0, 280_000), Put(0, 280_000)];
     let workload = |parts: Vec<Vec<Operation>>| [vec![Create(0), Put(0, 50)], parts.concat()].concat();
     vec![
@@ -83,59 +80,13 @@ fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
 
 #[test]
 fn a_crash_at_any_write_or_flush_of_a_compaction_leaves_the_old_state_or_the_new_one() {
-    let mut counts = Counts::default();
-    for (name, checkpoint_after, operations) in workloads() {
-        let mut session = Session::format(16, checkpoint_after, 1);
-        for operation in &operations {
-            session.run(operation);
-        }
-        assert_eq!(session.full(), 0, "{name}");
+    let counts = crash_all(workloads(), |name, session| {
         let done = session.compacted;
-        assert!(
-            done.packs + done.unreachable > 0 || name.contains("killed") || name.contains("removed"),
-            "{name}"
-        );
-        let before = counts.states();
-        if let Err(error) = crash_everywhere(&session, &mut counts) {
-            panic!("workload {name:?}, {operations:?}: {error}");
-        }
-        println!("{name}: {} states", counts.states() - before);
-    }
+        let ends = !name.contains("killed") && !name.contains("removed");
+        assert!(done.packs + done.unreachable > 0 || !ends, "{name}");
+    });
     println!("compaction: {counts}");
     assert!(counts.states() > 1000 && counts.ahead > 50 && counts.doubtful > 1000);
-}
-
-/// What other workloads do, and in between compactions with something to compact.
-fn operation(random: &mut Random, heavy: bool) -> Operation {
-    let repository = random.below(3);
-    match random.below(11) {
-        10 => Operation::Retain(repository, random.below(8) as i64),
-        0 => Operation::Strand(repository, random.below(5)),
-        1 => Operation::Put(repository, 100_000 + random.below(300_000)),
-        2 => {
-            let count = random.below(5);
-            let allowed = |operation: &Operation| !matches!(operation, Meanwhile(..) | Fault(..) | Close);
-            let drawn = std::iter::repeat_with(|| random_workloads::operation(random, heavy));
-            Operation::Compact(drawn.filter(allowed).take(count).collect())
-        }
-        _ => random_workloads::operation(random, heavy),
-    }
-}
-
-#[test]
-fn long_workloads_with_compactions_survive_crashes_at_random_moments() {
-    let mut counts = Counts::default();
-    let seeds = budget::seed().map_or(1..u64::MAX, |seed| seed..seed + 1);
-    for seed in seeds {
-        if counts.states() >= budget::states().min(10_000) {
-            break;
-        }
-        if let Err(error) = random_workloads::run_caught(seed, operation, &mut counts) {
-            panic!("seed {seed}: {error}\n{}", budget::replay(seed, "compactions"));
-        }
-    }
-    println!("random compactions: {counts}");
-    assert!(counts.ahead > 0);
 }
 
 /// Crashes a workload with a compaction on a disk that does not do some of its flushes. Also gives the number

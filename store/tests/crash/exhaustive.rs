@@ -15,8 +15,10 @@ const ALL: usize = 64;
 /// How many blocks are lost alone, and kept alone, when there are too many for all combinations.
 const SINGLES: usize = 12;
 
-/// The workloads, each with the bytes of log after which a checkpoint is made.
-fn workloads() -> Vec<(&'static str, u64, Vec<Operation>)> {
+/// A small workload: its name, the bytes of log after which a checkpoint is made, and what is done.
+pub(crate) type Workload = (&'static str, u64, Vec<Operation>);
+
+fn workloads() -> Vec<Workload> {
     vec![
         ("puts", 1 << 20, vec![Create(0), Put(0, 50), Put(0, 900), Tags(0), Put(0, 50)]),
         ("checkpoints", 1500, vec![Create(0), Put(0, 50), Put(0, 50), Put(0, 900), Put(0, 50), Put(0, 50)]),
@@ -173,6 +175,25 @@ pub(crate) fn crash_everywhere(session: &Session, counts: &mut Counts) -> Result
     Ok(())
 }
 
+/// Crashes workloads at every step. `check` sees each when it has run.
+pub(crate) fn crash_all(workloads: Vec<Workload>, check: impl Fn(&str, &Session)) -> Counts {
+    let mut counts = Counts::default();
+    for (name, checkpoint_after, operations) in workloads {
+        let mut session = Session::format(16, checkpoint_after, 1);
+        for operation in &operations {
+            session.run(operation);
+        }
+        assert_eq!(session.full(), 0, "{name}");
+        check(name, &session);
+        let before = counts.states();
+        if let Err(error) = crash_everywhere(&session, &mut counts) {
+            panic!("workload {name:?}, {operations:?}: {error}");
+        }
+        println!("{name}: {} states", counts.states() - before);
+    }
+    counts
+}
+
 fn examine(
     session: &Session,
     device: SimulatedDevice,
@@ -208,19 +229,7 @@ fn examine(
 
 #[test]
 fn after_a_crash_at_any_write_or_flush_all_acknowledged_changes_are_there_and_none_by_half() {
-    let mut counts = Counts::default();
-    for (name, checkpoint_after, operations) in workloads() {
-        let mut session = Session::format(16, checkpoint_after, 1);
-        for operation in &operations {
-            session.run(operation);
-        }
-        assert_eq!(session.full(), 0, "{name}");
-        let before = counts.states();
-        if let Err(error) = crash_everywhere(&session, &mut counts) {
-            panic!("workload {name:?}, {operations:?}: {error}");
-        }
-        println!("{name}: {} states", counts.states() - before);
-    }
+    let counts = crash_all(workloads(), |_, _| {});
     println!("exhaustive: {counts}");
     assert!(counts.states() > 1000 && counts.ahead > 100 && counts.doubtful > 1000);
 }

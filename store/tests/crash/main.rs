@@ -5,16 +5,18 @@
 //! until power is lost later. What is mounted then must be one of the states between the last acknowledged
 //! and the last submitted change, and `Store::check` must find nothing.
 //!
-//! Reads, writes and flushes fail on the way, and some of the states are examined again with bits flipped
-//! and blocks unreadable.
+//! Reads, writes and flushes fail on the way. Some of the states are examined again with bits flipped and
+//! blocks unreadable, and of some the repositories are exported and checked by stock git.
 //!
 //! `KALENDS_CRASH_STATES=100000` sets how many crash states are examined, and a failure prints the
 //! `KALENDS_CRASH_SEED` that replays it. Both want `--release`, and `-- --nocapture` shows the counts.
 
 mod budget;
+mod clone;
 mod compaction;
 mod compaction_session;
 mod exhaustive;
+mod git_check;
 mod random;
 mod random_workloads;
 mod retained;

@@ -10,8 +10,8 @@ use futures_executor::block_on;
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use kalends_block_backend::{MemoryDevice, SimulatedDevice};
 use kalends_store::{
-    Commit, Compacted, Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, OpenOptions, Pace,
-    PushPolicy, PushedUpdate, ReferenceUpdate, Repository, Store, Transaction, TreeEdit,
+    Commit, Compacted, EntryKind, Error, FormatOptions, Kind, NoRules, ObjectId, Objects, OpenOptions,
+    ReferenceUpdate, Repository, Store, Transaction, TreeEdit,
     wire::{ReceiveOptions, receive_pack, write_full_pack},
 };
 use std::rc::Rc;
@@ -40,6 +40,10 @@ pub(crate) enum Operation {
     Push(usize, usize),
     /// Reads and verifies all that a clone would have.
     Clone(usize),
+    /// Clones by git's protocol, and does other things while the pack is under way.
+    CloneMeanwhile(usize, Vec<Operation>),
+    /// Removes one of the branches beside main.
+    DeleteBranch(usize),
     Secret(usize),
     Close,
     /// While the flush of a commit to a repository is under way: something that flushes for itself
@@ -150,6 +154,8 @@ impl Session {
             Operation::Adopt(number, size) => self.adopt(*number, *size),
             Operation::Push(number, size) => self.push(*number, *size),
             Operation::Clone(number) => self.clone_of(*number),
+            Operation::CloneMeanwhile(number, meanwhile) => self.clone_meanwhile(*number, meanwhile),
+            Operation::DeleteBranch(number) => self.delete_branch(*number),
             Operation::Secret(size) => self.secret(*size),
             Operation::Close => {
                 let last = self.timeline.world.latest().clone();
@@ -361,6 +367,19 @@ impl Session {
         Ok(())
     }
 
+    fn delete_branch(&mut self, number: usize) -> Result<(), Error> {
+        let Some(repository) = self.repository(number) else { return Ok(()) };
+        let latest = &self.timeline.world.latest()[&name(number)];
+        let branches = latest.keys().filter(|name| *name != MAIN && name.starts_with("refs/heads/"));
+        let branches: Vec<String> = branches.cloned().collect();
+        if branches.is_empty() {
+            return Ok(());
+        }
+        let branch = branches[self.random.below(branches.len())].clone();
+        let submitted = self.submit(number, repository.transaction(), vec![(branch, None)])?;
+        self.wait(vec![submitted])
+    }
+
     fn tags(&mut self, number: usize) -> Result<(), Error> {
         let Some(repository) = self.repository(number) else { return Ok(()) };
         let mut transaction = repository.transaction();
@@ -414,7 +433,7 @@ impl Session {
         let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
         write_full_pack(&elsewhere, &mut body)?.unwrap();
         let step = self.device.steps();
-        let reply = receive_pack(&repository, body.into(), Rc::new(AllowAll), ReceiveOptions::default())?;
+        let reply = receive_pack(&repository, body.into(), Rc::new(NoRules), ReceiveOptions::default())?;
         let report = block_on(reply.collect::<Vec<_>>()).concat();
         let report = String::from_utf8_lossy(&report);
         if report.contains(&format!("ok {branch}")) {
@@ -476,20 +495,6 @@ fn newest_commit(store: &Store) -> Option<i64> {
         Some(committed(&repository, &tip))
     });
     tips.max()
-}
-
-/// A policy without rules.
-struct AllowAll;
-
-impl PushPolicy for AllowAll {
-    fn check<'a>(
-        &'a self,
-        _objects: &'a dyn Objects,
-        _update: &'a PushedUpdate,
-        _pace: &'a Pace,
-    ) -> Deciding<'a> {
-        Box::pin(std::future::ready(Ok(Ok(()))))
-    }
 }
 
 pub(crate) fn name(number: usize) -> String {

@@ -1,6 +1,7 @@
 //! Damage at random: a repair never panics, and never loses what was whole.
 
-use crate::store::{Original, Random, assert_whole, check, contents, options, overwrite};
+use crate::random::Random;
+use crate::store::{Original, assert_whole, check, contents, options, overwrite};
 use kalends_block_backend::{BlockDevice, SimulatedDevice};
 use kalends_store::{CloneSource, NoClones, Store, repair_device};
 use std::rc::Rc;

@@ -1,5 +1,6 @@
 //! A store with something of everything, a clone of it, and damage.
 
+use crate::random::Random;
 use futures_executor::block_on;
 use kalends_block_backend::{BlockDevice, MemoryDevice, SimulatedDevice};
 use kalends_store::{
@@ -35,25 +36,7 @@ pub(crate) fn put(repository: &Repository, name: &str, content: &[u8]) -> (Objec
 
 /// Bytes that do not compress.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(seed);
-    (0..length).map(|_| random.next() as u8).collect()
-}
-
-/// Steele, Lea and Flood's SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
+    Random(seed).bytes(length)
 }
 
 /// Adopts a pack of a history of its own, whose largest file has so many bytes.
@@ -140,7 +123,11 @@ impl Original {
         let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
         fill(&store);
         drop(store);
-        let bytes = device.contents();
+        Self::of(device.contents())
+    }
+
+    /// The store on a device.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
         let clone = Store::open(Rc::new(SimulatedDevice::from_bytes(bytes.clone(), 512))).unwrap();
         Self { bytes, contents: contents(&clone), clone: Rc::new(clone) }
     }
@@ -176,8 +163,10 @@ impl Original {
 
     /// Where these bytes are.
     pub(crate) fn places(&self, pattern: &[u8]) -> Vec<usize> {
-        let windows = self.bytes.windows(pattern.len()).enumerate();
-        windows.filter(|(_, window)| *window == pattern).map(|(at, _)| at).collect()
+        let blocks = (0..self.bytes.len()).step_by(512);
+        // Most of a device is empty.
+        let used = blocks.filter(|at| self.bytes[*at..at + 512] != [0; 512]);
+        used.flat_map(|at| at..at + 512).filter(|at| self.bytes[*at..].starts_with(pattern)).collect()
     }
 
     /// Clones of all repositories.
@@ -198,6 +187,20 @@ impl CloneSource for Clones {
     fn references(&mut self, repository: &str) -> Vec<Reference> {
         self.0.repository(repository).map(|repository| repository.references()).unwrap_or_default()
     }
+}
+
+const SUPERBLOCKS: [usize; 2] = [0, 64 << 10];
+
+/// The superblocks, the newer one first.
+pub(crate) fn newest_first(bytes: &[u8]) -> [usize; 2] {
+    let generation = |at: usize| u64::from_le_bytes(bytes[at + 40..at + 48].try_into().unwrap());
+    let [first, second] = SUPERBLOCKS;
+    if generation(first) > generation(second) { [first, second] } else { [second, first] }
+}
+
+/// Where the checkpoint of a superblock begins.
+pub(crate) fn checkpoint_of(bytes: &[u8], superblock: usize) -> usize {
+    u32::from_le_bytes(bytes[superblock + 48..superblock + 52].try_into().unwrap()) as usize * SEGMENT
 }
 
 /// Overwrites some blocks.
@@ -230,7 +233,7 @@ pub(crate) fn repair(
 
 /// The lines of one outcome.
 pub(crate) fn lines(steps: &[RepairStep], outcome: Outcome) -> Vec<String> {
-    steps.iter().filter(|step| step.outcome == outcome).map(ToString::to_string).collect()
+    steps.iter().filter(|step| step.class == outcome).map(ToString::to_string).collect()
 }
 
 /// Opens the device and checks that all is there that was.

@@ -2,11 +2,11 @@
 
 use crate::{
     large_pushes::{MAIN, commit, device, history, push_history},
-    repositories::{AllowAll, drive, push, push_body, ready, whole},
+    repositories::{drive, push, push_body, ready, whole},
 };
 use gix_hash::ObjectId;
 use kalends_store::{
-    EntryKind, FormatOptions, Kind, Objects, ReferenceUpdate, Repository, Store, TreeEdit,
+    EntryKind, FormatOptions, Kind, NoRules, Objects, ReferenceUpdate, Repository, Store, TreeEdit,
     wire::{Protocol, ReceiveOptions, upload_pack},
 };
 use std::{
@@ -19,7 +19,7 @@ use std::{
 fn pushed() -> Repository {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
-    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("ok refs/heads/main"), "{report}");
     repository
 }
@@ -151,7 +151,7 @@ fn clones_go_on_beside_writes_and_after_their_repository_is_gone() {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let (repository, other) =
         (store.create_repository("test").unwrap(), store.create_repository("other").unwrap());
-    push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     let (tip, sent) = history();
     let line = format!("want {tip} ofs-delta\n");
     let request = format!("{:04x}{line}00000009done\n", line.len() + 4);
@@ -290,7 +290,7 @@ fn what_compaction_has_packed_is_cloned_as_it_lies() {
 fn a_pushed_pack_and_what_was_written_upon_it_are_cloned_as_they_lie() {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
-    push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     let mut numbers = Numbers(8);
     let mut maintenance = Box::pin(store.maintain());
     for number in 300..600 {

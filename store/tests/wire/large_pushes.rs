@@ -1,13 +1,13 @@
 //! Pushes that are written to the device while they arrive.
 
-use crate::repositories::{AllowAll, drive, pack, push_body, whole};
+use crate::repositories::{drive, pack, push_body, whole};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use gix_hash::ObjectId;
 use kalends_block_backend::MemoryDevice;
 use kalends_store::{
-    Deciding, EntryKind, Error, FormatOptions, Kind, Objects, OpenOptions, Pace, PackLimits, PushPolicy,
-    PushedUpdate, ReferenceUpdate, Refusal, Repository, Store, TreeEdit, check_device,
+    Deciding, EntryKind, Error, FormatOptions, Kind, NoRules, Objects, OpenOptions, Pace, PackLimits,
+    PushPolicy, PushedUpdate, ReferenceUpdate, Refusal, Repository, Store, TreeEdit, check_device,
     wire::{ReceiveOptions, Reply, receive_pack_stream},
 };
 use std::{convert::Infallible, pin::pin, rc::Rc, sync::OnceLock};
@@ -88,7 +88,7 @@ fn a_large_push_is_kept_as_it_came_and_is_there_after_a_restart() {
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
     let free = store.free_bytes();
-    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("unpack ok") && report.contains("ok refs/heads/main"), "{report}");
     let (tip, sent) = history();
     let taken = free - store.free_bytes();
@@ -119,7 +119,7 @@ fn an_aborted_push_leaves_nothing_at_once_and_after_a_restart() {
         // The peer falls silent, and is given up.
         let start = pieces(body.slice(..part)).chain(stream::pending());
         let mut push =
-            Box::pin(receive_pack_stream(&repository, start, Rc::new(AllowAll), ReceiveOptions::default()));
+            Box::pin(receive_pack_stream(&repository, start, Rc::new(NoRules), ReceiveOptions::default()));
         for _ in 0..1000 {
             assert!((&mut push).now_or_never().is_none());
         }
@@ -135,14 +135,14 @@ fn an_aborted_push_leaves_nothing_at_once_and_after_a_restart() {
         let start =
             pieces(body.slice(..part)).map(|piece| Ok(piece.unwrap())).chain(stream::iter([Err("broken")]));
         let reply =
-            drive(receive_pack_stream(&repository, start, Rc::new(AllowAll), ReceiveOptions::default()));
+            drive(receive_pack_stream(&repository, start, Rc::new(NoRules), ReceiveOptions::default()));
         assert_eq!(reply.err(), Some("broken"));
         unchanged(&format!("broken after {part} bytes"));
         // The body ends early, or there is nobody who reads the answer.
         let reply = drive(receive_pack_stream(
             &repository,
             pieces(body.slice(..part)),
-            Rc::new(AllowAll),
+            Rc::new(NoRules),
             ReceiveOptions::default(),
         ));
         if let (Ok(Ok(reply)), true) = (reply, part < body.len()) {
@@ -150,7 +150,7 @@ fn an_aborted_push_leaves_nothing_at_once_and_after_a_restart() {
         }
         unchanged(&format!("cut after {part} bytes"));
     }
-    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("ok refs/heads/main"), "{report}");
     assert_clean(&device);
 }
@@ -183,8 +183,8 @@ fn a_refused_push_leaves_nothing() {
     let short = limited(PackLimits { pack_size: 2 << 20, ..PackLimits::default() });
     for (policy, options, reason) in [
         (Rc::new(Refuses) as Rc<dyn PushPolicy>, default, "ng refs/heads/main calendar rules"),
-        (Rc::new(AllowAll), few, "limit exceeded: a pack of 900 objects (at most 899)"),
-        (Rc::new(AllowAll), short, "limit exceeded: a pack of more than 2097152 bytes"),
+        (Rc::new(NoRules), few, "limit exceeded: a pack of 900 objects (at most 899)"),
+        (Rc::new(NoRules), short, "limit exceeded: a pack of more than 2097152 bytes"),
     ] {
         let report = push_history(&repository, policy, options);
         assert!(report.contains(reason), "{report}");
@@ -206,7 +206,7 @@ fn a_push_for_which_there_is_no_room_is_refused_and_others_go_on() {
     }
     let other = store.create_repository("other").unwrap();
     let (free, held) = (store.free_bytes(), repository.reference(MAIN));
-    let report = push_history(&other, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&other, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("the device is full"), "{report}");
     assert_eq!((store.free_bytes(), repository.reference(MAIN)), (free, held));
     commit(&repository, 4, b"more".to_vec());
@@ -225,7 +225,7 @@ fn a_push_and_the_writes_of_others_take_turns() {
         number += 1;
     });
     let reply: Result<Result<Reply, Error>, Infallible> =
-        drive(receive_pack_stream(&repository, pin!(writes), Rc::new(AllowAll), ReceiveOptions::default()));
+        drive(receive_pack_stream(&repository, pin!(writes), Rc::new(NoRules), ReceiveOptions::default()));
     let report = String::from_utf8_lossy(&whole(reply.unwrap().unwrap())).into_owned();
     assert!(report.contains("ok refs/heads/main"), "{report}");
     assert!(number > 300);
@@ -261,7 +261,7 @@ fn a_body_is_not_polled_again_after_its_end() {
             ended = matches!(piece, std::task::Poll::Ready(None));
             piece
         });
-        let pushed = receive_pack_stream(&repository, once, Rc::new(AllowAll), ReceiveOptions::default());
+        let pushed = receive_pack_stream(&repository, once, Rc::new(NoRules), ReceiveOptions::default());
         let report = drive(pushed).unwrap().map(|reply| String::from_utf8_lossy(&whole(reply)).into_owned());
         assert_eq!(report.is_ok_and(|report| report.contains("ok refs/heads/main")), expected);
     }

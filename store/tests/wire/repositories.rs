@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use kalends_block_backend::MemoryDevice;
 use kalends_store::{
-    Deciding, EntryKind, Error, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
-    ReferenceUpdate, Repository, Store, TreeEdit,
+    EntryKind, Error, FormatOptions, Kind, NoRules, ObjectId, Objects, ReferenceUpdate, Repository, Store,
+    TreeEdit,
     wire::{ReceiveOptions, Reply, receive_pack, write_full_pack},
 };
 use std::{
@@ -73,15 +73,6 @@ pub(crate) fn whole(mut reply: Reply) -> Vec<u8> {
     all
 }
 
-/// A policy without rules.
-pub(crate) struct AllowAll;
-
-impl PushPolicy for AllowAll {
-    fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
-        Box::pin(std::future::ready(Ok(Ok(()))))
-    }
-}
-
 /// The pack of all that a repository has.
 pub(crate) fn pack(repository: &Repository) -> Vec<u8> {
     let mut pack = Vec::new();
@@ -101,7 +92,7 @@ pub(crate) fn push_body(name: &str, old: Option<ObjectId>, new: Option<ObjectId>
 
 /// A push without rules.
 pub(crate) fn push(repository: &Repository, body: Vec<u8>) -> Result<Reply, Error> {
-    receive_pack(repository, Bytes::from(body), Rc::new(AllowAll), ReceiveOptions::default())
+    receive_pack(repository, Bytes::from(body), Rc::new(NoRules), ReceiveOptions::default())
 }
 
 /// Whether something can be read at once.

@@ -3,12 +3,12 @@
 use crate::{
     clones::{clone, empty, objects},
     large_pushes::{MAIN, commit, device, history, push_history},
-    repositories::{AllowAll, drive, grow, pack, push, push_body, whole},
+    repositories::{drive, grow, pack, push, push_body, whole},
 };
 use gix_hash::ObjectId;
 use kalends_store::{
-    Deciding, FormatOptions, Kind, Object, Objects, Pace, PushPolicy, PushedUpdate, Refusal, Repository,
-    Store,
+    Deciding, FormatOptions, Kind, NoRules, Object, Objects, Pace, PushPolicy, PushedUpdate, Refusal,
+    Repository, Store,
     wire::{GitService, Protocol, ReceiveOptions, advertise, receive_pack, upload_pack, write_full_pack},
 };
 use std::{io::Write, rc::Rc};
@@ -230,7 +230,7 @@ fn whether_a_history_may_begin_in_its_middle_is_for_the_policy() {
 fn a_pack_that_the_boundary_cuts_through_is_not_sent_whole() {
     let store = Store::format(device(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("test").unwrap();
-    let report = push_history(&repository, Rc::new(AllowAll), ReceiveOptions::default());
+    let report = push_history(&repository, Rc::new(NoRules), ReceiveOptions::default());
     assert!(report.contains("ok refs/heads/main"), "{report}");
     let (tip, sent) = history();
     let before = clone(&repository, tip, "ofs-delta", "");

@@ -1,19 +1,15 @@
 //! A Linux tap interface: the stack of our own on a network of the host.
 
+use super::interrupt::Interrupt;
 use crate::stack::{Idle, PacketDevice};
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd},
+    event::{PollFd, PollFlags, Timespec},
     fd::{AsFd, OwnedFd},
     fs::{Mode, OFlags},
     io::Errno,
     ioctl::{Updater, ioctl},
 };
-use std::{
-    io,
-    sync::Arc,
-    task::{Wake, Waker},
-    time::Instant,
-};
+use std::{io, sync::Arc, task::Waker, time::Instant};
 
 /// Longest name of an interface in bytes, without the zero at its end (`IFNAMSIZ`).
 const LONGEST_NAME: usize = 15;
@@ -30,8 +26,6 @@ pub struct TapIdle {
     queue: Arc<OwnedFd>,
     interrupt: Arc<Interrupt>,
 }
-
-struct Interrupt(OwnedFd);
 
 impl Tap {
     /// Attaches to the tap interface called `name`, and makes it if there is none and the process may. The
@@ -75,8 +69,7 @@ impl Tap {
     /// # Errors
     /// When the process has no descriptors left.
     pub fn idle(&self) -> io::Result<TapIdle> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(TapIdle { queue: self.queue.clone(), interrupt: Arc::new(Interrupt(event)) })
+        Ok(TapIdle { queue: self.queue.clone(), interrupt: Arc::new(Interrupt::new()?) })
     }
 }
 
@@ -156,7 +149,7 @@ impl Idle for TapIdle {
         });
         let mut waited = [
             PollFd::from_borrowed_fd(self.queue.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.interrupt.0.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.interrupt.as_fd(), PollFlags::IN),
         ];
         // An error, such as a signal, ends the wait early, which is never wrong.
         let _ = rustix::event::poll(&mut waited, timeout.as_ref());
@@ -165,23 +158,12 @@ impl Idle for TapIdle {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         if waited[1].revents().contains(PollFlags::IN) {
-            let _ = rustix::io::read(&self.interrupt.0, &mut [0; 8]);
+            self.interrupt.reset();
         }
     }
 
     fn interrupt(&self) -> Option<Waker> {
         Some(self.interrupt.clone().into())
-    }
-}
-
-impl Wake for Interrupt {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // It fails only when it is signalled 2^64 - 1 times over.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 }
 

@@ -15,14 +15,16 @@ use std::{
 pub(crate) struct GuardedStream<S, N: Network> {
     stream: S,
     network: N,
-    first: Option<u8>,
+    /// Of these, what is from `given` on.
+    first: Vec<u8>,
+    given: usize,
     write_stall: Duration,
     stalled: Option<N::Sleep>,
 }
 
 impl<S, N: Network> GuardedStream<S, N> {
-    pub(crate) fn new(stream: S, network: N, first: u8, write_stall: Duration) -> Self {
-        Self { stream, network, first: Some(first), write_stall, stalled: None }
+    pub(crate) fn new(stream: S, network: N, first: Vec<u8>, write_stall: Duration) -> Self {
+        Self { stream, network, first, given: 0, write_stall, stalled: None }
     }
 
     fn guard<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -44,11 +46,15 @@ impl<S: AsyncRead + Unpin, N: Network> AsyncRead for GuardedStream<S, N> {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(slot) = buffer.first_mut()
-            && let Some(first) = self.first.take()
-        {
-            *slot = first;
-            return Poll::Ready(Ok(1));
+        let left = self.first.get(self.given..).unwrap_or_default();
+        if !left.is_empty() {
+            let length = left.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&left[..length]);
+            self.given += length;
+            if self.given == self.first.len() {
+                (self.first, self.given) = (Vec::new(), 0);
+            }
+            return Poll::Ready(Ok(length));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }

@@ -1,6 +1,6 @@
 //! How a stack is set up.
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,

@@ -9,7 +9,6 @@
 //! CUBIC congestion control and keep-alive, and a DNS client. IP fragments are dropped.
 
 mod addresses;
-mod clock;
 mod configuration;
 mod connections;
 mod core;
@@ -24,13 +23,11 @@ mod router_discovery;
 mod router_probe;
 mod run;
 mod stream;
-mod timers;
 
-pub use clock::Clock;
+pub use crate::{clock::Clock, timers::Sleep};
 pub use configuration::{Ipv4, Ipv6, StackConfiguration, StackLimits, StackOptions};
 pub use listener::TcpListener;
 pub use network::StackNetwork;
 pub use packet_device::{Idle, PacketDevice};
 pub use run::{Stack, StackError};
 pub use stream::TcpStream;
-pub use timers::Sleep;

@@ -1,15 +1,11 @@
 //! The stack as the server has it.
 
-use super::{
+use super::{core::Core, frame::Tuple, listener::TcpListener, resolver, stream::TcpStream};
+use crate::{
     clock::Clock,
-    core::Core,
-    frame::Tuple,
-    listener::TcpListener,
-    resolver,
-    stream::TcpStream,
+    network::Network,
     timers::{Sleep, Timers},
 };
-use crate::network::Network;
 use smoltcp::wire::IpEndpoint;
 use std::{
     io,

@@ -6,17 +6,14 @@ use super::{
     device_adapter::DeviceAdapter,
     network::{Shared, StackNetwork},
     packet_device::{Idle, PacketDevice},
-    timers::Timers,
 };
+use crate::{signal::Signal, timers::Timers};
 use std::{
     fmt,
     future::Future,
     pin::pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
@@ -99,16 +96,12 @@ impl<D: PacketDevice> Stack<D> {
 
     /// Runs a future to its end on this thread. Everything spawned must be part of it.
     pub fn block_on<T>(&mut self, idle: &mut impl Idle, future: impl Future<Output = T>) -> T {
-        let signal = Arc::new(Signal {
-            woken: AtomicBool::new(true),
-            waiting: AtomicBool::new(false),
-            interrupt: idle.interrupt(),
-        });
+        let signal = Arc::new(Signal::new(idle.interrupt()));
         let waker = Waker::from(signal.clone());
         let mut context = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {
-            if signal.woken.swap(false, Ordering::SeqCst)
+            if signal.take()
                 && let Poll::Ready(value) = future.as_mut().poll(&mut context)
             {
                 // What it wrote last must leave.
@@ -116,37 +109,11 @@ impl<D: PacketDevice> Stack<D> {
                 return value;
             }
             let until = self.turn();
-            // Whoever wakes from here on ends the wait.
-            signal.waiting.store(true, Ordering::SeqCst);
-            if !signal.woken.load(Ordering::SeqCst)
-                && until.is_none_or(|until| until > self.shared.clock.now())
-            {
-                idle.wait(until);
-            }
-            signal.waiting.store(false, Ordering::SeqCst);
-        }
-    }
-}
-
-/// Tells the loop that the future can go on.
-struct Signal {
-    woken: AtomicBool,
-    /// Whether the loop waits, or is about to.
-    waiting: AtomicBool,
-    interrupt: Option<Waker>,
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst)
-            && let Some(interrupt) = &self.interrupt
-        {
-            interrupt.wake_by_ref();
+            signal.wait(|woken| {
+                if !woken && until.is_none_or(|until| until > self.shared.clock.now()) {
+                    idle.wait(until);
+                }
+            });
         }
     }
 }
@@ -154,6 +121,10 @@ impl Wake for Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Wake,
+    };
 
     struct Unplugged([u8; 6], usize);
 

@@ -3,8 +3,7 @@
 use futures_util::StreamExt;
 use kalends_block_backend::FileDevice;
 use kalends_store::{
-    Deciding, EntryKind, FormatOptions, Kind, ObjectId, Objects, Pace, PushPolicy, PushedUpdate,
-    ReferenceUpdate, Repository, Store, TreeEdit,
+    EntryKind, FormatOptions, Kind, NoRules, ObjectId, Objects, ReferenceUpdate, Repository, Store, TreeEdit,
     wire::{ReceiveOptions, receive_pack},
 };
 use std::{
@@ -103,14 +102,6 @@ pub(crate) fn noise(seed: u64, length: usize) -> String {
     (0..length).map(|_| next()).collect()
 }
 
-struct AllowAll;
-
-impl PushPolicy for AllowAll {
-    fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
-        Box::pin(std::future::ready(Ok(Ok(()))))
-    }
-}
-
 /// Pushes a repository that stock git made, 40 commits with files that grow, so that the store keeps
 /// it as a pack with deltas.
 pub(crate) fn push_with_git(repository: &Repository, scratch: &Scratch) -> ObjectId {
@@ -142,7 +133,7 @@ pub(crate) fn push_with_git(repository: &Repository, scratch: &Scratch) -> Objec
     let mut body = format!("{:04x}{line}0000", line.len() + 4).into_bytes();
     body.extend_from_slice(&fs::read(scratch.path("pack")).unwrap());
     let mut reply =
-        receive_pack(repository, body.into(), Rc::new(AllowAll), ReceiveOptions::default()).unwrap();
+        receive_pack(repository, body.into(), Rc::new(NoRules), ReceiveOptions::default()).unwrap();
     let report = drive(async {
         let mut report = Vec::new();
         while let Some(bytes) = reply.next().await {

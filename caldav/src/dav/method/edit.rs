@@ -77,12 +77,17 @@ impl Edit {
     }
 
     fn parent(&mut self, target: &Target) -> &mut Parent {
-        self.parents.entry(target.parent_path.segments.clone()).or_insert_with(|| Parent {
-            path: target.parent_path.clone(),
-            directory: target.parent.clone(),
-            removed: BTreeSet::new(),
-            placed: BTreeMap::new(),
-            collection: (*target.parent.collection).clone(),
+        self.parents.entry(target.parent_path.segments.clone()).or_insert_with(|| {
+            let mut collection = (*target.parent.collection).clone();
+            // A push may have removed files and left their properties.
+            collection.members.retain(|name, _| target.parent.tree.find(name).is_some());
+            Parent {
+                path: target.parent_path.clone(),
+                directory: target.parent.clone(),
+                removed: BTreeSet::new(),
+                placed: BTreeMap::new(),
+                collection,
+            }
         })
     }
 

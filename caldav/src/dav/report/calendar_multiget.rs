@@ -8,7 +8,6 @@ use crate::{
         location::{HomePath, Location},
         multistatus,
         resource::Resource,
-        xml::DAV,
     },
     snapshot::{Directory, Node, is_member_file},
 };
@@ -21,9 +20,7 @@ use std::rc::Rc;
 /// 400 when no resource is listed.
 pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
     let Resource::Node { home, path: base, .. } = &call.resource else { return Err(not_here()) };
-    let hrefs = call.body.elements_named(DAV, "href").map(|href| href.text().trim().to_owned());
-    let mut hrefs = hrefs.collect::<Vec<String>>().into_iter();
-    if hrefs.len() == 0 {
+    if call.hrefs.len() == 0 {
         return Err(DavError::new(
             StatusCode::BAD_REQUEST,
             "a calendar-multiget lists resources by DAV:href",
@@ -53,20 +50,21 @@ pub(super) fn answer(call: Call) -> Result<Response<ResponseBody>, DavError> {
         Resource::Node { node: Node::Directory(directory), .. } => Some(directory.clone()),
         _ => None,
     };
+    let (hrefs, mut indices) = (call.hrefs, 0..);
     let next = move |out: &mut String| {
-        let Some(href) = hrefs.next() else { return false };
-        if let (Some(directory), Some(name)) = (&below, plain_member(&base_href, &href))
+        let Some(href) = indices.next().and_then(|index| hrefs.get(index)) else { return false };
+        if let (Some(directory), Some(name)) = (&below, plain_member(&base_href, href))
             && let Some(entry) = directory.tree.find(name).filter(is_member_file)
         {
-            writer.write_entry(out, &href, directory, entry);
+            writer.write_entry(out, href, directory, entry);
             return true;
         }
-        match find(&href) {
+        match find(href) {
             Ok((path, file)) => writer.write_file(out, &path.href(), &file),
             Err(error) if error.status == StatusCode::NOT_FOUND => {
-                multistatus::write_status(out, &href, error.status);
+                multistatus::write_status(out, href, error.status);
             }
-            Err(error) => multistatus::write_error(out, &href, &error),
+            Err(error) => multistatus::write_error(out, href, &error),
         }
         true
     };

@@ -176,7 +176,7 @@ mod tests {
         dav::{
             location::Location,
             prefer::Preferences,
-            xml::{self, DAV},
+            xml::{self, DAV, Texts},
         },
         realm::Realm,
     };
@@ -225,7 +225,7 @@ mod tests {
         );
         let body = xml::parse(body.as_bytes()).unwrap();
         let preferences = Preferences::default();
-        let call = Call { service, user, resource, depth: None, preferences, body };
+        let call = Call { service, user, resource, depth: None, preferences, body, hrefs: Texts::default() };
         let body = run(async {
             let response = answer_within(call, limits).await.unwrap();
             response.into_body().collect().await.unwrap().to_bytes()

@@ -20,9 +20,9 @@ use super::{
     multistatus,
     prefer::Preferences,
     properties::Subject,
-    read_xml,
+    read_xml_listing,
     resource::Resource,
-    xml::{CALDAV, DAV, Element, Name},
+    xml::{CALDAV, DAV, Element, Name, Texts},
 };
 use crate::{RequestBody, ResponseBody, Service, realm::User};
 use http::{Request, Response, StatusCode};
@@ -105,7 +105,10 @@ struct Call {
     /// The header `Depth`, if there is one.
     depth: Option<Depth>,
     preferences: Preferences,
+    /// Its root, without the children `DAV:href`.
     body: Element,
+    /// These.
+    hrefs: Texts,
 }
 
 /// Answers REPORT.
@@ -125,7 +128,7 @@ pub(super) async fn report(
         false => None,
     };
     let preferences = Preferences::of(request.headers());
-    let Some(body) = read_xml(request).await? else {
+    let Some((body, hrefs)) = read_xml_listing(request).await? else {
         let reason = "a REPORT has a body, whose root element names the report";
         return Err(DavError::new(StatusCode::BAD_REQUEST, reason));
     };
@@ -141,7 +144,8 @@ pub(super) async fn report(
         );
         return Err(DavError::dav(StatusCode::FORBIDDEN, "supported-report", reason));
     };
-    let call = Call { service: service.clone(), user: user.clone(), resource, depth, preferences, body };
+    let call =
+        Call { service: service.clone(), user: user.clone(), resource, depth, preferences, body, hrefs };
     let mut response = match report {
         Report::SyncCollection => sync_collection::answer(call),
         Report::CalendarQuery => calendar_query::answer(call).await,

@@ -1,4 +1,4 @@
-//! The time that the stack goes by.
+//! The time that a network goes by.
 
 use std::{fmt, sync::Arc, time::Instant};
 

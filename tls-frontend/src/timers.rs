@@ -1,8 +1,8 @@
 //! Timers for futures.
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,7 +12,7 @@ use std::{
 
 /// The timers that are waited for, soonest first.
 #[derive(Clone, Debug)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     queue: Arc<Mutex<Queue>>,
     clock: Clock,
 }
@@ -25,17 +25,17 @@ struct Queue {
 }
 
 impl Timers {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { queue: Arc::default(), clock }
     }
 
     /// A future that resolves at `deadline`.
-    pub(super) fn at(&self, deadline: Instant) -> Sleep {
+    pub(crate) fn at(&self, deadline: Instant) -> Sleep {
         Sleep { timers: self.clone(), deadline, number: None }
     }
 
     /// Wakes whoever's time has come, and says when the next one's does.
-    pub(super) fn fire(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn fire(&self, now: Instant) -> Option<Instant> {
         loop {
             let mut queue = self.lock();
             let first = queue.wakers.first_entry()?;
@@ -54,7 +54,7 @@ impl Timers {
     }
 }
 
-/// A timer of the stack.
+/// A timer of a network.
 #[derive(Debug)]
 pub struct Sleep {
     timers: Timers,
@@ -75,7 +75,11 @@ impl Future for Sleep {
             queue.next += 1;
             queue.next
         });
-        queue.wakers.insert((self.deadline, number), context.waker().clone());
+        match queue.wakers.entry((self.deadline, number)) {
+            Entry::Occupied(entry) if entry.get().will_wake(context.waker()) => {}
+            Entry::Occupied(mut entry) => entry.get_mut().clone_from(context.waker()),
+            Entry::Vacant(entry) => drop(entry.insert(context.waker().clone())),
+        }
         drop(queue);
         self.number = Some(number);
         Poll::Pending
