@@ -15,7 +15,7 @@ use crate::{
     log::Log,
     objects::{
         blob_bases::AllBlobBases,
-        cache::Cache,
+        cache::{Bounds, Cache},
         entry::{EntryContent, EntryHeader},
         fetch::{self, Fetched},
         index::ObjectIndex,
@@ -39,14 +39,14 @@ use std::{
 /// How much memory a store may use for what it has decoded, and how often it makes a checkpoint.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
-    /// Bytes of decoded objects other than trees to keep.
+    /// Bytes of decoded objects other than trees to keep: an event takes some 700.
     pub object_cache: usize,
-    /// Bytes of decoded trees to keep. A tree of 10,000 events takes 0.8 MB, and each further version of it
-    /// 8 KB.
+    /// Bytes of decoded trees to keep, of which more than 2 MiB only for the 80 used last. A tree of 10,000
+    /// events takes 0.8 MB, and each further version of it 8 KB.
     pub tree_cache: usize,
     /// Bytes of pages of pack indexes to keep. The whole index of a pack takes 42 bytes an object.
     pub index_cache: usize,
-    /// Bytes of objects of packs to keep as bases of deltas.
+    /// Bytes of objects of packs to keep as bases of deltas, of which more than 1 MiB only for the 2 used last.
     pub base_cache: usize,
     /// The largest object that is read or written, in bytes.
     pub max_object_size: u64,
@@ -56,11 +56,13 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
+    /// For a device whose blocks somebody else keeps in memory, as a host does: what is read again is not
+    /// waited for, and most of the caches are there for what is asked for all the time.
     fn default() -> Self {
         Self {
-            object_cache: 32 << 20,
+            object_cache: 6 << 20,
             tree_cache: 32 << 20,
-            index_cache: 16 << 20,
+            index_cache: 2 << 20,
             base_cache: 16 << 20,
             max_object_size: 256 << 20,
             checkpoint_after: 8 << 20,
@@ -69,18 +71,27 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Options for a store whose caches may take so many bytes of memory in all: as by default, or less.
+    /// Options for a store whose caches may take so many bytes of memory in all, of which they take at most
+    /// 96 MiB.
     pub fn within(memory: usize) -> Self {
-        let most = Self::default();
-        let caches = most.object_cache + most.tree_cache + most.index_cache + most.base_cache;
-        let part = |cache: usize| cache.min((cache as u128 * memory as u128 / caches as u128) as usize);
+        let sixth = memory.min(96 << 20) / 6;
         Self {
-            object_cache: part(most.object_cache),
-            tree_cache: part(most.tree_cache),
-            index_cache: part(most.index_cache),
-            base_cache: part(most.base_cache),
-            ..most
+            object_cache: 2 * sixth,
+            tree_cache: 2 * sixth,
+            index_cache: sixth,
+            base_cache: sixth,
+            ..Self::default()
         }
+    }
+
+    /// Versions of a directory are made of their deltas sooner than a large directory is read.
+    pub(crate) fn tree_bounds(&self) -> Bounds {
+        Bounds { many: self.tree_cache.min(2 << 20), few: 80, most: self.tree_cache }
+    }
+
+    /// Without its base, a large object is made of all of its chain again.
+    pub(crate) fn base_bounds(&self) -> Bounds {
+        Bounds { many: self.base_cache.min(1 << 20), few: 2, most: self.base_cache }
     }
 }
 
@@ -311,8 +322,8 @@ impl Core {
 
     /// Forgets what is decoded: some of it is going to be gone, and must not be found any more.
     pub(crate) fn forget_decoded(&self) {
-        *self.objects.borrow_mut() = Cache::new(self.options.object_cache);
-        *self.trees.borrow_mut() = Cache::new(self.options.tree_cache);
+        *self.objects.borrow_mut() = Cache::new(Bounds::bytes(self.options.object_cache));
+        *self.trees.borrow_mut() = Cache::new(self.options.tree_bounds());
         *self.blob_bases.borrow_mut() = AllBlobBases::new();
         self.links.borrow_mut().clear();
     }

@@ -26,7 +26,7 @@ impl Disk {
             device: device.clone(),
             block_size,
             pages: Rc::new(PageCache::new(options.index_cache)),
-            bases: Rc::new(RefCell::new(Cache::new(options.base_cache))),
+            bases: Rc::new(RefCell::new(Cache::new(options.base_bounds()))),
         }
     }
 

@@ -12,7 +12,7 @@ use gix_hash::{ObjectId, oid};
 use std::rc::Rc;
 
 /// Bytes of memory for links of chains: more than a thousand, and a chain has 28.
-pub(crate) const LINKS: usize = 256 << 10;
+pub(crate) const LINKS: usize = 384 << 10;
 
 /// See above; `docs/store-format.md` has the measurement behind it.
 pub(crate) const RADIX: u16 = 8;

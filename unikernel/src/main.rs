@@ -8,6 +8,7 @@ mod export;
 mod fsck;
 mod git_source;
 mod image;
+mod memory;
 mod passwd;
 mod prompt;
 mod repair;
@@ -22,6 +23,7 @@ use kalends_tender::Outcome;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    memory::configure();
     let result = match command_line::parse(std::env::args_os()) {
         Ok(Command::Help(text)) => {
             print!("{text}");

@@ -1,6 +1,6 @@
 //! `kalends serve`.
 
-use crate::{command_line::ServeOptions, device, start, tap::TapInterface, tls};
+use crate::{command_line::ServeOptions, device, memory, start, tap::TapInterface, tls};
 use async_signal::{Signal, Signals};
 use futures_util::StreamExt;
 use kalends::{ServiceHandler, maintained, with_retention};
@@ -70,7 +70,7 @@ fn serve_on<N: Network>(
             std::process::exit(130)
         };
         let serving = with_retention(&store, &service, &network, server.run(listeners));
-        let serving = maintained(&store, serving);
+        let serving = memory::given_back(&network, maintained(&store, serving));
         futures_util::future::select(Box::pin(serving), Box::pin(stop)).await;
     }));
     store.close().map_err(|error| format!("{}: {error}", options.device.display()))

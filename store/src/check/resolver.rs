@@ -4,7 +4,7 @@ use crate::{
     Error, Object,
     core::{Core, RepositoryState},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         delta,
         entry::{EntryContent, EntryHeader, verify},
         fetch::{self, Fetched},
@@ -34,7 +34,7 @@ pub(crate) enum Copy {
 impl<'a> Resolver<'a> {
     /// Keeps so many bytes of decoded objects as bases of deltas.
     pub(crate) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>, bases: usize) -> Self {
-        Self { core, repository, bases: RefCell::new(Cache::new(bases)) }
+        Self { core, repository, bases: RefCell::new(Cache::new(Bounds::bytes(bases))) }
     }
 
     /// The object of a stored copy, whose encoding is `entry`: all of it must be its entry.

@@ -14,7 +14,7 @@ use crate::{
     Error, Object, Pace, Tree,
     core::{Core, RepositoryState},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         delta_search::{DeltaBase, MAX_SIZE},
         entry::{EntryHeader, MAX_DELTA_CHAIN, write_header},
         fetch::{self, Fetched},
@@ -81,7 +81,7 @@ impl<'a> Copying<'a> {
         reader: &'a EntryReader<'a>,
         pace: &'a Pace,
     ) -> Self {
-        let decoded = RefCell::new(Cache::new(CACHE));
+        let decoded = RefCell::new(Cache::new(Bounds::bytes(CACHE)));
         let candidates =
             Candidates { blobs: SketchTable::new(), indexed: VecDeque::new(), trees: VecDeque::new() };
         Self { core, repository, reader, pace, candidates, decoded }

@@ -12,7 +12,7 @@ use crate::{
     core::{Core, RepositoryState},
     format::record::Record,
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         entry::{EntryContent, EntryHeader},
         fetch::{self, Fetched},
         pack::AdoptedPack,
@@ -119,7 +119,7 @@ impl<'a> Reachability<'a> {
             added: HashSet::new(),
             pinned: false,
             stack: Vec::new(),
-            decoded: RefCell::new(Cache::new(CACHE)),
+            decoded: RefCell::new(Cache::new(Bounds::bytes(CACHE))),
             late: None,
             tips: Vec::new(),
             followed: false,

@@ -5,7 +5,7 @@
 //! serves [`MAX_USES`] blobs, so that damage in one place costs no more than so many.
 
 use super::{
-    cache::{Cache, Cached},
+    cache::{Bounds, Cache, Cached},
     delta_search::DeltaBase,
 };
 use bytes::Bytes;
@@ -85,7 +85,7 @@ pub(crate) struct AllBlobBases(Cache<u32, Rc<BlobBases>>);
 impl AllBlobBases {
     /// None so far.
     pub(crate) fn new() -> Self {
-        Self(Cache::new(MEMORY))
+        Self(Cache::new(Bounds::bytes(MEMORY)))
     }
 
     /// Those of a repository.

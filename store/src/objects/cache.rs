@@ -1,10 +1,11 @@
-//! A cache bounded by bytes that forgets what was used longest ago.
+//! A cache bounded by bytes that forgets what was used longest ago. A few large values may take more.
 
 use crate::Object;
 use std::{collections::HashMap, hash::Hash};
 
-/// Bookkeeping of one entry, in bytes, added to its size.
-const OVERHEAD: usize = 150;
+/// Bookkeeping of one entry, in bytes, added to its size: its slot and its place in the table, both in arrays
+/// that are half empty at worst, and the allocations of the value.
+const OVERHEAD: usize = 250;
 
 /// What a cache can hold.
 pub(crate) trait Cached: Clone {
@@ -38,7 +39,29 @@ pub(crate) struct Cache<K, V> {
     /// The slots that were used last, and longest ago.
     ends: Option<(usize, usize)>,
     bytes: usize,
-    limit: usize,
+    bounds: Bounds,
+}
+
+/// How much a cache keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Bytes of many values.
+    pub(crate) many: usize,
+    /// How many are few.
+    pub(crate) few: usize,
+    /// Bytes of few values, and the most in any case.
+    pub(crate) most: usize,
+}
+
+impl Bounds {
+    /// At most so many bytes, however many values that is.
+    pub(crate) fn bytes(most: usize) -> Self {
+        Self { many: most, few: 0, most }
+    }
+
+    fn exceeded(&self, bytes: usize, values: usize) -> bool {
+        bytes > self.most || (bytes > self.many && values > self.few)
+    }
 }
 
 struct Slot<K, V> {
@@ -50,9 +73,9 @@ struct Slot<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
-    /// A cache of at most `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { slots: Vec::new(), by_key: HashMap::new(), free: Vec::new(), ends: None, bytes: 0, limit }
+    /// A cache within these bounds.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { slots: Vec::new(), by_key: HashMap::new(), free: Vec::new(), ends: None, bytes: 0, bounds }
     }
 
     pub(crate) fn get(&mut self, key: &K) -> Option<V> {
@@ -64,10 +87,10 @@ impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
         Some(self.slots.get(slot)?.entry.as_ref()?.1.clone())
     }
 
-    /// Keeps a value, unless it alone would take more than half of the cache.
+    /// Keeps a value, unless it alone would take more than half of the most that the cache takes.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         self.remove(&key);
-        if value.size().saturating_add(OVERHEAD) > self.limit / 2 {
+        if value.size().saturating_add(OVERHEAD) > self.bounds.most / 2 {
             return;
         }
         self.bytes += value.enter() + OVERHEAD;
@@ -78,7 +101,7 @@ impl<K: Copy + Eq + Hash, V: Cached> Cache<K, V> {
         self.slots[slot].entry = Some((key, value));
         self.by_key.insert(key, slot);
         self.link(slot);
-        while self.bytes > self.limit
+        while self.bounds.exceeded(self.bytes, self.by_key.len())
             && let Some((_, oldest)) = self.ends
             && let Some((key, _)) = &self.slots[oldest].entry
         {
@@ -153,19 +176,31 @@ mod tests {
 
     #[test]
     fn the_cache_stays_within_its_bytes_and_forgets_the_least_used() {
-        let mut cache = Cache::new(10 * (100 + OVERHEAD));
+        let mut cache = Cache::new(Bounds::bytes(10 * (100 + OVERHEAD)));
         for key in 0..10 {
             cache.insert(key, Sized(key, 100));
         }
         assert_eq!(cache.get(&0), Some(Sized(0, 100)));
         cache.insert(10, Sized(10, 100));
         assert_eq!((cache.get(&0).is_some(), cache.get(&1), cache.get(&10).is_some()), (true, None, true));
-        cache.insert(11, Sized(11, 1400));
+        cache.insert(11, Sized(11, 5 * (100 + OVERHEAD)));
         assert_eq!(cache.get(&11), None, "too large to be worth it");
         for key in 100..1000 {
             cache.insert(key % 130, Sized(key, 100));
-            assert!(cache.bytes <= cache.limit && cache.by_key.len() == by_use(&cache).len());
+            assert!(cache.bytes <= cache.bounds.most && cache.by_key.len() == by_use(&cache).len());
         }
+    }
+
+    #[test]
+    fn a_few_large_values_may_take_what_many_small_ones_may_not() {
+        let bounds = Bounds { many: 10 * (100 + OVERHEAD), few: 4, most: 25_000 };
+        let mut cache = Cache::new(bounds);
+        (0..50).for_each(|key| cache.insert(key, Sized(key, 100)));
+        assert_eq!(by_use(&cache), (40..50).rev().collect::<Vec<_>>(), "many");
+        (100..110).for_each(|key| cache.insert(key, Sized(key, 2000)));
+        assert_eq!(by_use(&cache), [109, 108, 107, 106], "few");
+        (200..210).for_each(|key| cache.insert(key, Sized(key, 10_000)));
+        assert_eq!(by_use(&cache), [209, 208], "the most in any case");
     }
 
     /// The keys from what was used last to what was used longest ago; the list is the same from both ends.
@@ -188,7 +223,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_use_leaves_what_was_used_last(uses in proptest::collection::vec((0_usize..12, 0_u8..3), 0..200)) {
-            let mut cache = Cache::new(6 * (10 + OVERHEAD));
+            let mut cache = Cache::new(Bounds::bytes(6 * (10 + OVERHEAD)));
             let mut expected: Vec<usize> = Vec::new();
             for (key, act) in uses {
                 let known = expected.iter().position(|other| *other == key);
@@ -220,12 +255,12 @@ mod tests {
         let whole = Tree::default().edit(&names(0..5000).collect::<Vec<_>>()).unwrap().unwrap();
         let mut tree = Rc::new(whole);
         let size = tree.size();
-        let mut cache = Cache::new(4 * size);
+        let mut cache = Cache::new(Bounds::bytes(4 * size));
         let mut trees = Vec::new();
         for number in 0..40 {
             cache.insert(number, tree.clone());
             trees.push(tree.clone());
-            assert!(cache.bytes <= cache.limit, "{} of {}", cache.bytes, cache.limit);
+            assert!(cache.bytes <= cache.bounds.most, "{} of {}", cache.bytes, cache.bounds.most);
             let edit = TreeEdit { name: format!("{:05}.ics", number * 37).into(), entry: None };
             tree = Rc::new(tree.edit(&[edit]).unwrap().unwrap());
         }
@@ -235,7 +270,7 @@ mod tests {
         // Trees that share nothing need room of their own.
         for number in 0..40 {
             cache.insert(number, Rc::new(Tree::decode(trees[0].to_bytes()).unwrap()));
-            assert!(cache.bytes <= cache.limit);
+            assert!(cache.bytes <= cache.bounds.most);
         }
         assert_eq!((0..40).filter(|number| cache.get(number).is_some()).count(), 3);
     }

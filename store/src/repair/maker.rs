@@ -4,7 +4,7 @@ use crate::{
     Object,
     core::{Core, RepositoryState},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         entry::{self, EntryContent, EntryHeader, MAX_DELTA_CHAIN},
     },
 };
@@ -29,7 +29,7 @@ enum Step {
 impl<'a> Maker<'a> {
     /// Keeps so many bytes of made objects as bases of deltas.
     pub(super) fn new(core: &'a Core, repository: &'a RefCell<RepositoryState>, bases: usize) -> Self {
-        Self { core, repository, made: RefCell::new(Cache::new(bases)) }
+        Self { core, repository, made: RefCell::new(Cache::new(Bounds::bytes(bases))) }
     }
 
     /// The object, verified; or the object whose copies stand in the way, which may be the object itself.

@@ -5,7 +5,7 @@ use crate::{
     disk::Disk,
     format::record::{Attributes, Record},
     objects::{
-        cache::Cache,
+        cache::{Bounds, Cache},
         delta,
         entry::{EntryContent, EntryHeader, MAX_DELTA_CHAIN, hash},
     },
@@ -38,9 +38,9 @@ pub(super) struct ScanLimits {
 }
 
 impl ScanLimits {
-    /// As for everything else that is decoded.
+    /// As for packs that are read otherwise.
     pub(super) fn of(options: &OpenOptions) -> Self {
-        Self { object_size: options.max_object_size, bases: options.object_cache }
+        Self { object_size: options.max_object_size, bases: options.base_cache }
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) fn scan_pack(disk: &Disk, start: u64, end: u64, limits: ScanLimits) -
         limits,
         entries: Vec::new(),
         ids: HashMap::new(),
-        bases: Cache::new(limits.bases),
+        bases: Cache::new(Bounds::bytes(limits.bases)),
     };
     let (mut records, checksum, length) = scan.read_entries(end)?;
     scan.resolve(&mut records)?;

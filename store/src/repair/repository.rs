@@ -66,7 +66,7 @@ pub(super) fn repair(
         shallow,
         // The caches of the store, which are not used here.
         resolver: Resolver::new(core, state, core.options.tree_cache),
-        maker: Maker::new(core, state, core.options.object_cache),
+        maker: Maker::new(core, state, core.options.base_cache),
         elsewhere,
         report,
         bad_logged: BTreeSet::new(),

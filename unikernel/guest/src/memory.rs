@@ -12,7 +12,8 @@
 //! | what the device needs | where each object of the store is |
 //! | the rest | pushes |
 //!
-//! No share is larger than what the hosted program takes. A guest whose heap has no room for all that does not
+//! The store's share is at most 96 MiB: what the host keeps of a device for the hosted program, a guest keeps
+//! itself. No other share is larger than what the hosted program takes. A guest whose heap has no room for all that does not
 //! begin.
 
 use crate::ending::Ending;
