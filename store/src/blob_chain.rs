@@ -277,8 +277,14 @@ mod tests {
     fn a_blob_that_was_collected_is_no_base() {
         let (_, store, repository) = store();
         // Something that is worth a collection.
-        let noise = |at: u64| (at.wrapping_mul(at ^ 0x9e37_79b9_7f4a_7c15) >> 40) as u8;
-        put(&repository, "large.bin", (0..400_000).map(noise).collect());
+        let mut state = 1_u64;
+        let noise = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        put(&repository, "large.bin", (0..200_000).map(noise).collect());
         let lost = put(&repository, "a.ics", event(1, 1, 0));
         let mut transaction = repository.transaction();
         let expected = repository.reference(MAIN);
