@@ -1,12 +1,14 @@
 //! Block devices under the Kalends store.
 #![doc = "See [`BlockDevice`] for the contract that every kind keeps."]
 
+mod counting;
 mod file;
 mod flusher;
 mod memory;
 mod overlay;
 mod simulated;
 
+pub use counting::CountingDevice;
 pub use file::{FileDevice, OpenError};
 pub use memory::MemoryDevice;
 pub use overlay::OverlayDevice;

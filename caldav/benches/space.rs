@@ -9,11 +9,10 @@
 mod event;
 
 use event::Event;
-use kalends_block_backend::{BlockDevice, DeviceError, Durability, FlushFuture, MemoryDevice};
+use kalends_block_backend::{CountingDevice, MemoryDevice};
 use kalends_caldav::{Author, Change};
 use kalends_store::{FormatOptions, Repository, Store};
 use std::{
-    cell::Cell,
     fs,
     future::Future,
     pin::pin,
@@ -23,43 +22,6 @@ use std::{
 
 /// PUTs of each kind: a year or two of somebody's calendar.
 const PUTS: u32 = 1550;
-
-/// A device that counts what is written.
-struct Counting {
-    inner: MemoryDevice,
-    bytes: Cell<u64>,
-}
-
-impl BlockDevice for Counting {
-    fn block_size(&self) -> u32 {
-        self.inner.block_size()
-    }
-
-    fn capacity(&self) -> u64 {
-        self.inner.capacity()
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
-        self.inner.read(offset, buffer)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.bytes.set(self.bytes.get() + data.len() as u64);
-        self.inner.write(offset, data)
-    }
-
-    fn flush(&self) -> Result<(), DeviceError> {
-        self.inner.flush()
-    }
-
-    fn flush_async(&self) -> FlushFuture {
-        self.inner.flush_async()
-    }
-
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-}
 
 /// Runs a future that never waits for anything but its turn.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -91,15 +53,15 @@ fn processor_time() -> f64 {
 
 /// Bytes and processor milliseconds of each of some PUTs.
 fn measured(
-    device: &Counting,
+    device: &CountingDevice,
     puts: impl Iterator<Item = (&'static str, Event)>,
     repository: &Repository,
 ) -> (f64, f64) {
     let puts: Vec<_> = puts.collect();
-    let (bytes, time) = (device.bytes.get(), processor_time());
+    let (bytes, time) = (device.written_bytes(), processor_time());
     puts.iter().for_each(|(verb, event)| put(repository, verb, event));
     let count = puts.len() as f64;
-    ((device.bytes.get() - bytes) as f64 / count, (processor_time() - time) / 1e6 / count)
+    ((device.written_bytes() - bytes) as f64 / count, (processor_time() - time) / 1e6 / count)
 }
 
 /// Other words in an event, with the same text otherwise.
@@ -109,7 +71,7 @@ fn changed(mut event: Event, change: u32) -> Event {
 }
 
 fn measure(events: u32, kind: &str, make: fn(u32) -> Event) {
-    let device = Rc::new(Counting { inner: MemoryDevice::new(1 << 30), bytes: Cell::new(0) });
+    let device = Rc::new(CountingDevice::new(Rc::new(MemoryDevice::new(1 << 30))));
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let repository = store.create_repository("ada").unwrap();
     if events > 0 {

@@ -7,7 +7,7 @@
 mod workload;
 
 use futures_executor::block_on;
-use kalends_block_backend::FileDevice;
+use kalends_block_backend::{CountingDevice, FileDevice};
 use kalends_store::{FormatOptions, OpenOptions, Store};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use workload::{Counting, event, fill, put, scratch};
+use workload::{event, fill, put, scratch};
 
 /// Changes of events, each a commit.
 const PUTS: usize = 20_000;
@@ -63,7 +63,7 @@ fn drive<T>(future: impl Future<Output = T>) -> (T, Duration) {
 
 fn measure(events: usize) {
     let file = scratch("compaction");
-    let device = Rc::new(Counting::new(Box::new(FileDevice::create(&file.0, CAPACITY).unwrap())));
+    let device = Rc::new(CountingDevice::new(Rc::new(FileDevice::create(&file.0, CAPACITY).unwrap())));
     let options = OpenOptions { object_cache: 4 << 20, tree_cache: 8 << 20, ..OpenOptions::default() };
     drop(Store::format(device.clone(), &FormatOptions::default()).unwrap());
     let store = Store::open_with(device.clone(), options.clone()).unwrap();
@@ -77,14 +77,14 @@ fn measure(events: usize) {
     let store = Store::open_with(device.clone(), options.clone()).unwrap();
     let used = |store: &Store| (CAPACITY - store.free_bytes()) as f64 / f64::from(1 << 20);
     let before = used(&store);
-    let bytes = device.bytes.get();
+    let bytes = device.written_bytes();
     // The high-water mark starts again (proc_pid_clear_refs).
     let _ = fs::write("/proc/self/clear_refs", "5");
     let resting = memory("VmRSS:");
     let (done, longest) = drive(store.compact());
     let done = done.unwrap();
     let peak = memory("VmHWM:").saturating_sub(resting);
-    let written = (device.bytes.get() - bytes) as f64 / f64::from(1 << 20);
+    let written = (device.written_bytes() - bytes) as f64 / f64::from(1 << 20);
     println!(
         "| {events} | {before:.0} | {:.0} | {:.2} | {:.1} | {written:.1} | {:.0} | {:.0} |",
         used(&store),
@@ -101,11 +101,11 @@ fn measure(events: usize) {
 fn maintained(events: usize) {
     let run = |maintain: bool| {
         let file = scratch("maintained");
-        let device = Rc::new(Counting::new(Box::new(FileDevice::create(&file.0, CAPACITY).unwrap())));
+        let device = Rc::new(CountingDevice::new(Rc::new(FileDevice::create(&file.0, CAPACITY).unwrap())));
         let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
         let repository = store.create_repository("ada").unwrap();
         fill(&repository, events);
-        let start = device.bytes.get();
+        let start = device.written_bytes();
         let mut maintenance = Box::pin(store.maintain());
         for number in 0..PUTS {
             change(&repository, events, number);
@@ -114,7 +114,7 @@ fn maintained(events: usize) {
             }
         }
         drop(maintenance);
-        (device.bytes.get() - start) as f64
+        (device.written_bytes() - start) as f64
     };
     let ratio = run(true) / run(false);
     println!("  bytes written by {PUTS} changes with maintenance beside them, against without: {ratio:.2}");

@@ -11,7 +11,7 @@ mod workload;
 use flate2::{Compression, write::ZlibEncoder};
 use futures_executor::block_on;
 use futures_util::future::join_all;
-use kalends_block_backend::{BlockDevice, FileDevice, MemoryDevice};
+use kalends_block_backend::{BlockDevice, CountingDevice, FileDevice, MemoryDevice};
 use kalends_store::{FormatOptions, Objects, Repository, Store, Tree};
 use std::{
     fs,
@@ -29,7 +29,7 @@ use std::{
     thread::{self, Thread},
     time::{Duration, Instant},
 };
-use workload::{Counting, event, fill, put, scratch};
+use workload::{event, fill, put, scratch};
 
 /// One whole cycle of a directory's chain of deltas, with its whole tree.
 const PUTS: usize = 4096;
@@ -99,15 +99,15 @@ struct Rates {
 
 /// A calendar on a device.
 struct Calendar {
-    device: Rc<Counting>,
+    device: Rc<CountingDevice>,
     store: Store,
     repository: Repository,
     entries: usize,
 }
 
 impl Calendar {
-    fn new(inner: Box<dyn BlockDevice>, entries: usize) -> Self {
-        let device = Rc::new(Counting::new(inner));
+    fn new(inner: Rc<dyn BlockDevice>, entries: usize) -> Self {
+        let device = Rc::new(CountingDevice::new(inner));
         let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
         let repository = store.create_repository("ada").unwrap();
         fill(&repository, entries);
@@ -117,7 +117,7 @@ impl Calendar {
 
     /// Changes events, so many at once.
     fn change(&self, first: usize, together: usize) -> Rates {
-        let (bytes, flushes) = (self.device.bytes.get(), self.device.flushes.get());
+        let (bytes, flushes) = (self.device.written_bytes(), self.device.flushes());
         let (start, processor) = (Instant::now(), processor_time());
         for round in 0..PUTS / together {
             let puts = (0..together).map(|client| {
@@ -130,8 +130,8 @@ impl Calendar {
         }
         let puts = PUTS as f64;
         Rates {
-            bytes: (self.device.bytes.get() - bytes) as f64 / puts,
-            flushes: (self.device.flushes.get() - flushes) as f64 / puts,
+            bytes: (self.device.written_bytes() - bytes) as f64 / puts,
+            flushes: (self.device.flushes() - flushes) as f64 / puts,
             milliseconds: (processor_time() - processor) / 1e6 / puts,
             rate: puts / start.elapsed().as_secs_f64(),
         }
@@ -175,9 +175,9 @@ impl Calendar {
 
 fn measure(entries: usize, memory: bool) {
     let (file, append) = (scratch("put"), scratch("append"));
-    let inner: Box<dyn BlockDevice> = match memory {
-        true => Box::new(MemoryDevice::new(1 << 30)),
-        false => Box::new(FileDevice::create(&file.0, 4 << 30).unwrap()),
+    let inner: Rc<dyn BlockDevice> = match memory {
+        true => Rc::new(MemoryDevice::new(1 << 30)),
+        false => Rc::new(FileDevice::create(&file.0, 4 << 30).unwrap()),
     };
     let calendar = Calendar::new(inner, entries);
     let device_before = if memory { f64::NAN } else { device_rate(&append.0) };

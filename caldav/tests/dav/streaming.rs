@@ -3,49 +3,16 @@
 use crate::server::{Server, block_on, event};
 use http::Request;
 use http_body_util::BodyExt;
-use kalends_block_backend::{BlockDevice, DeviceError, Durability, MemoryDevice};
+use kalends_block_backend::{CountingDevice, MemoryDevice};
 use kalends_caldav::full;
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 const CALENDAR: &str = "/dav/calendars/ada/calendar/";
 const EVENTS: usize = 3000;
 
-/// A device that counts what is read from it.
-struct Counting {
-    inner: MemoryDevice,
-    read: Cell<usize>,
-}
-
-impl BlockDevice for Counting {
-    fn block_size(&self) -> u32 {
-        self.inner.block_size()
-    }
-
-    fn capacity(&self) -> u64 {
-        self.inner.capacity()
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
-        self.read.set(self.read.get() + buffer.len());
-        self.inner.read(offset, buffer)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.inner.write(offset, data)
-    }
-
-    fn flush(&self) -> Result<(), DeviceError> {
-        self.inner.flush()
-    }
-
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-}
-
 #[test]
 fn the_first_bytes_of_a_large_answer_come_before_its_last_member_is_read() {
-    let device = Rc::new(Counting { inner: MemoryDevice::new(64 << 20), read: Cell::new(0) });
+    let device = Rc::new(CountingDevice::new(Rc::new(MemoryDevice::new(64 << 20))));
     let server = Server::on(device.clone());
     let names: Vec<_> = (0..EVENTS).map(|number| format!("calendar/{number:04}.ics")).collect();
     let events: Vec<_> = (0..EVENTS).map(|number| event(&number.to_string(), "Long enough")).collect();
@@ -69,17 +36,17 @@ fn the_first_bytes_of_a_large_answer_come_before_its_last_member_is_read() {
         server.send("PROPFIND", CALENDAR, &[("depth", "0")], "").expect(207);
         let request = Request::builder().method(method).uri(CALENDAR).header("depth", "1");
         let request = request.header("authorization", "Basic YWRhOmEtc2VjcmV0").body(full(body)).unwrap();
-        let before = device.read.get();
+        let before = device.read_bytes();
         let (first, at_first, whole) = block_on(async {
             let mut body = server.service.handle(request).await.into_body();
             let first = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
-            let (at_first, mut whole) = (device.read.get() - before, first);
+            let (at_first, mut whole) = (device.read_bytes() - before, first);
             while let Some(frame) = body.frame().await {
                 whole += frame.unwrap().into_data().unwrap().len();
             }
             (first, at_first, whole)
         });
-        let all = device.read.get() - before;
+        let all = device.read_bytes() - before;
         assert!(first * 5 < whole, "{method}: {first} of {whole} bytes come at first");
         assert!(at_first * 3 < all, "{method}: {at_first} of {all} bytes are read before the first come");
     }

@@ -1,57 +1,10 @@
 //! A calendar and changes of its events, for benchmarks.
 
 use futures_executor::block_on;
-use kalends_block_backend::{BlockDevice, DeviceError, Durability, FlushFuture};
 use kalends_store::{EntryKind, Kind, ObjectId, Objects, ReferenceUpdate, Repository, TreeEdit};
-use std::{cell::Cell, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 const MAIN: &str = "refs/heads/main";
-
-/// A device that counts what is written.
-pub(crate) struct Counting {
-    inner: Box<dyn BlockDevice>,
-    pub(crate) bytes: Cell<u64>,
-    pub(crate) flushes: Cell<u64>,
-}
-
-impl Counting {
-    pub(crate) fn new(inner: Box<dyn BlockDevice>) -> Self {
-        Self { inner, bytes: Cell::new(0), flushes: Cell::new(0) }
-    }
-}
-
-impl BlockDevice for Counting {
-    fn block_size(&self) -> u32 {
-        self.inner.block_size()
-    }
-
-    fn capacity(&self) -> u64 {
-        self.inner.capacity()
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DeviceError> {
-        self.inner.read(offset, buffer)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        self.bytes.set(self.bytes.get() + data.len() as u64);
-        self.inner.write(offset, data)
-    }
-
-    fn flush(&self) -> Result<(), DeviceError> {
-        self.flushes.set(self.flushes.get() + 1);
-        self.inner.flush()
-    }
-
-    fn flush_async(&self) -> FlushFuture {
-        self.flushes.set(self.flushes.get() + 1);
-        self.inner.flush_async()
-    }
-
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-}
 
 /// A file that is removed again.
 pub(crate) struct Scratch(pub(crate) PathBuf);
