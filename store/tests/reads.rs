@@ -1,4 +1,5 @@
-//! What a change reads from the device: nothing, once what it needs is in memory.
+//! What a change reads from the device: nothing, once what it needs is in memory, but the base of a chain's longest
+//! step.
 
 use kalends_block_backend::{BlockDevice, SimulatedDevice};
 use kalends_store::{
@@ -51,7 +52,7 @@ fn event(number: usize) -> Option<String> {
 }
 
 #[test]
-fn a_change_of_a_warm_store_reads_nothing_from_the_device() {
+fn a_change_of_a_warm_store_reads_nothing_from_the_device_but_once_in_hundreds() {
     let device = Rc::new(SimulatedDevice::new(128 << 20, 512));
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
     let ada = store.create_repository("ada").unwrap();
@@ -79,7 +80,9 @@ fn a_change_of_a_warm_store_reads_nothing_from_the_device() {
     // Long enough for chains of trees to pass through several of their steps.
     (2..1400).for_each(put);
     let after = device.statistics();
-    assert_eq!(after.reads - before.reads, 0, "reads of {} changes", 1398);
+    // Bases that lie some steps back are kept; that of one step in 512 is not, of either directory.
+    let reads = after.reads - before.reads;
+    assert!(reads <= 2 * 1398 / 512, "{reads} reads of {} changes", 1398);
 }
 
 #[test]
