@@ -33,6 +33,7 @@ impl Session {
         let store = self.store.clone();
         let mut compaction = Box::pin(async move { store.compact().await });
         let (mut ended, mut full) = (None, false);
+        let restarts = self.restarts;
         for operation in meanwhile {
             for _ in 0..self.random.below(12) {
                 ended = ended.or_else(|| compaction.as_mut().now_or_never());
@@ -42,7 +43,7 @@ impl Session {
                 Err(Error::DeviceFull) => full = true,
                 Err(error) => return Err(error),
             }
-            if matches!(operation, Operation::Restart) {
+            if self.restarts != restarts {
                 // The program that compacted is gone.
                 return if full { Err(Error::DeviceFull) } else { Ok(()) };
             }

@@ -76,6 +76,8 @@ pub(crate) struct Session {
     pub(crate) random: Random,
     /// What compactions did.
     pub(crate) compacted: Compacted,
+    /// How often the program was replaced by another, faults of the device included.
+    pub(crate) restarts: u64,
     /// Commits that were cut off.
     pub(crate) given_back: u64,
     full: usize,
@@ -111,6 +113,7 @@ impl Session {
             timeline,
             random: Random(seed),
             compacted: Compacted::default(),
+            restarts: 0,
             given_back: 0,
             full: 0,
             opened,
@@ -489,6 +492,7 @@ impl Session {
     }
 
     fn restart(&mut self) -> Result<(), Error> {
+        self.restarts += 1;
         let step = self.device.steps();
         // What was submitted and not written is gone for good; what was written counts from now on.
         self.store = Store::open_with(self.device.clone(), self.options.clone())?;
