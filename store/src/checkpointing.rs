@@ -9,7 +9,7 @@ use crate::{
     core::{Core, State},
     format::{
         checkpoint::CheckpointWriter,
-        layout::{Extent, SUPERBLOCKS, segments_of},
+        layout::{Extent, SUPERBLOCKS},
         superblock::{CheckpointPlace, LogPosition, Superblock},
     },
     replay::segments,
@@ -39,6 +39,20 @@ impl PreparedCheckpoint {
     }
 }
 
+/// What no repository has any more and somebody reads: packs, and segments that are not `live` anyway.
+fn still_read(state: &State, live: &BTreeSet<u32>) -> Vec<Extent> {
+    let mut segments = BTreeSet::new();
+    let mut extents: Vec<Extent> =
+        state.dropped_packs.iter().filter_map(|pack| Some(pack.place()?.extent)).collect();
+    for removed in &state.removed {
+        let removed = removed.borrow();
+        segments.extend(removed.segments().filter(|segment| !live.contains(segment)));
+        extents.extend(removed.pack_places().map(|place| place.extent));
+    }
+    extents.extend(segments.into_iter().map(|first| Extent { first, count: 1 }));
+    extents
+}
+
 impl Core {
     /// Writes a checkpoint of the state after all sealed frames, if one is due. Nothing may be unsealed.
     pub(crate) fn prepare_checkpoint_if_due(&self, state: &mut State) -> Result<(), Error> {
@@ -56,13 +70,10 @@ impl Core {
     fn prepare_checkpoint(&self, state: &mut State) -> Result<bool, Error> {
         debug_assert!(!state.log.has_open() && state.prepared.is_none());
         let position = state.log.position();
+        state.give_up_removed();
         let mut live = BTreeSet::from([position.segment, position.next_segment]);
         for repository in state.repositories.values() {
-            for record in repository.borrow().index.iter() {
-                let segments = segments_of(record.offset(), record.length().into());
-                // Nearly always one segment, and the one before.
-                live.extend(segments);
-            }
+            live.extend(repository.borrow().segments());
         }
         // Nobody reads them any more.
         let (read, unread) = std::mem::take(&mut state.dropped_packs)
@@ -72,17 +83,21 @@ impl Core {
         for place in unread.iter().filter_map(|pack| pack.place()) {
             state.space.release(place.extent);
         }
+        let still_read = still_read(state, &live);
+        live.extend(still_read.iter().flat_map(|extent| extent.segments()));
         let dead: Vec<u32> = state.data_segments.difference(&live).copied().collect();
         let mut released = state.space.begin_checkpoint();
         released.push(state.checkpoint.extent);
         released.extend(dead.iter().map(|segment| Extent { first: *segment, count: 1 }));
         let generation = state.generation + 1;
         let count = state.repositories.len() as u32;
-        let mut writer = CheckpointWriter::new(generation, state.next_repository, &released, count);
+        // A mount has no readers: for it, what is still read is what only the checkpoint before needs.
+        let retained = [&released[..], &still_read].concat();
+        let mut writer = CheckpointWriter::new(generation, state.next_repository, &retained, count);
         for repository in state.repositories.values() {
             let mut repository = repository.borrow_mut();
             let references = repository.latest_references();
-            let packs: Vec<_> = repository.packs.iter().filter_map(|pack| pack.place()).collect();
+            let packs: Vec<_> = repository.pack_places().collect();
             let (number, name) = (repository.number, repository.name.clone());
             let moves = repository.stranding_moves;
             let shallow = repository.shallow.clone();

@@ -7,6 +7,7 @@ use crate::{
     disk::Disk,
     format::{
         layout::{Extent, segments_of},
+        operation::PackPlace,
         secrets::Secrets,
         superblock::CheckpointPlace,
     },
@@ -145,7 +146,9 @@ pub(crate) struct State {
     pub(crate) prepared: Option<PreparedCheckpoint>,
     /// Bytes of log after which the next checkpoint is due.
     pub(crate) checkpoint_due: u64,
-    /// Whether a repository was removed since, or records dropped: segments can be freed.
+    /// Repositories that were removed while somebody was reading them.
+    pub(crate) removed: Vec<Rc<RefCell<RepositoryState>>>,
+    /// Whether what a removed repository had was given up since, or records dropped: segments can be freed.
     pub(crate) removed_since_checkpoint: bool,
     /// Packs that repositories no longer have. They are given up when nobody reads them.
     pub(crate) dropped_packs: Vec<Rc<AdoptedPack>>,
@@ -243,6 +246,21 @@ impl RepositoryState {
         references
     }
 
+    /// Whether somebody reads it for longer than a moment.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins.borrow().any()
+    }
+
+    /// The segments of the log and of large objects that its objects are in; most come several times.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = u32> {
+        self.index.iter().flat_map(|record| segments_of(record.offset(), record.length().into()))
+    }
+
+    /// Where its packs are on the device.
+    pub(crate) fn pack_places(&self) -> impl Iterator<Item = PackPlace> {
+        self.packs.iter().filter_map(|pack| pack.place())
+    }
+
     pub(crate) fn contains(&self, id: &oid) -> Result<bool, Error> {
         if self.index.get(id).is_some() {
             return Ok(true);
@@ -281,9 +299,23 @@ impl State {
     pub(crate) fn reclaim_pays(&self, capacity: u64) -> bool {
         // The previous checkpoint itself is always retained, and nothing is gained by replacing it.
         self.removed_since_checkpoint
+            || self.removed.iter().any(|removed| !removed.borrow().is_pinned())
             || self.capacity_to_come > capacity
             || self.dropped_packs.iter().any(|pack| Rc::strong_count(pack) == 1)
             || self.space.segments_to_come() > 2 * self.checkpoint.extent.count + 2
+    }
+
+    /// Gives up what removed repositories have that nobody reads any more.
+    pub(crate) fn give_up_removed(&mut self) {
+        let (read, unread) =
+            std::mem::take(&mut self.removed).into_iter().partition(|removed| removed.borrow().is_pinned());
+        self.removed = read;
+        for removed in unread {
+            let mut removed = removed.borrow_mut();
+            removed.index = Default::default();
+            self.dropped_packs.append(&mut removed.packs);
+            self.removed_since_checkpoint = true;
+        }
     }
 
     /// Notes that the segments of an extent hold data.

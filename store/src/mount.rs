@@ -276,6 +276,7 @@ pub(crate) fn finish(
         generation: superblock.generation,
         superblock_slot: slot,
         prepared: None,
+        removed: Vec::new(),
         removed_since_checkpoint: loader.removed,
         dropped_packs: Vec::new(),
         compaction: Default::default(),

@@ -39,6 +39,11 @@ impl Pins {
         }
     }
 
+    /// Whether there is a pin.
+    pub(crate) fn any(&self) -> bool {
+        !self.live.is_empty()
+    }
+
     /// The objects that are pinned, with all that they refer to; `None` when nothing may be collected.
     pub(crate) fn roots(&self) -> Option<Vec<ObjectId>> {
         if self.live.values().any(|pinned| pinned.everything) {
@@ -49,7 +54,8 @@ impl Pins {
     }
 }
 
-/// While it lives, nothing of a repository is collected that its references reached when it was made.
+/// While it lives, nothing of a repository is collected that its references reached when it was made, and a
+/// repository that is removed stays readable for those who have it.
 ///
 /// Of what is read for longer than a moment: take a pin first, then read the references.
 pub struct Pin {

@@ -90,7 +90,8 @@ impl Store {
     }
 
     /// Removes a repository with all its objects, durable on return. Its space is free after two more
-    /// checkpoints, which are made when space runs short.
+    /// checkpoints, which are made when space runs short; for as long as somebody has a [`Pin`](crate::Pin) on it,
+    /// such as a clone under way, it is not given up.
     pub fn remove_repository(&self, name: &str) -> Result<(), Error> {
         let mut state = self.core.state.borrow_mut();
         let found = state.repositories.get(name).cloned();
@@ -98,13 +99,12 @@ impl Store {
         let number = found.borrow().number;
         self.core.append_now(&mut state, &Operation::RemoveRepository { repository: number })?;
         state.repositories.remove(name);
-        state.removed_since_checkpoint = true;
-        let mut found = found.borrow_mut();
-        found.removed = true;
-        found.references.clear();
-        found.index = Default::default();
-        // Clones under way may still read them.
-        state.dropped_packs.append(&mut found.packs);
+        let mut removed = found.borrow_mut();
+        removed.removed = true;
+        removed.references.clear();
+        drop(removed);
+        state.removed.push(found);
+        state.give_up_removed();
         Ok(())
     }
 

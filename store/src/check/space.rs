@@ -16,7 +16,7 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
     );
     for (name, repository) in &state.repositories {
         let repository = repository.borrow();
-        for place in repository.packs.iter().filter_map(|pack| pack.place()) {
+        for place in repository.pack_places() {
             uses.push((place.extent, format!("a pack of {name}")));
         }
         for record in repository.index.iter() {
@@ -33,7 +33,9 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
         uses.extend(released.map(|extent| (*extent, "what the checkpoint before needs".into())));
     }
     let dropped = state.dropped_packs.iter().filter_map(|pack| pack.place());
-    uses.extend(dropped.map(|place| (place.extent, "a pack that is still being read".into())));
+    let removed = state.removed.iter().flat_map(|removed| removed.borrow().pack_places().collect::<Vec<_>>());
+    let still_read = dropped.chain(removed);
+    uses.extend(still_read.map(|place| (place.extent, "a pack that is still being read".into())));
     uses.extend(state.space.kept().map(|extent| (extent, "what a checkpoint before needs".into())));
     uses.extend(state.space.free_extents().map(|extent| (extent, "free space".into())));
     uses.sort_by_key(|(extent, _)| *extent);

@@ -71,13 +71,7 @@ fn operation(random: &mut Random, weight: Weight) -> Operation {
         0 => Operation::Compact(meanwhile(random, weight, &|operation| {
             !matches!(operation, Operation::Meanwhile(..) | Operation::Fault(..) | Operation::Close)
         })),
-        // A clone whose repository is removed may break off where whole packs are sent (pending in docs/promises.md).
-        1 => Operation::CloneMeanwhile(
-            repository,
-            meanwhile(random, weight, &|operation| {
-                is_of_one_program(operation) && !matches!(operation, Operation::Remove(_))
-            }),
-        ),
+        1 => Operation::CloneMeanwhile(repository, meanwhile(random, weight, &is_of_one_program)),
         2 if weight == Weight::Packs => Operation::Strand(repository, random.below(5)),
         3 | 4 if weight == Weight::Packs => Operation::Put(repository, 100_000 + random.below(300_000)),
         _ => simple_operation(random, weight),
