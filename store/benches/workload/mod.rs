@@ -1,7 +1,7 @@
 //! A calendar and changes of its events, for benchmarks.
 
 use futures_executor::block_on;
-use kalends_store::{EntryKind, Kind, ObjectId, Objects, ReferenceUpdate, Repository, TreeEdit};
+use kalends_store::{EntryKind, Kind, ObjectId, Objects, ReferenceUpdate, Repository, Transaction, TreeEdit};
 use std::{fs, path::PathBuf};
 
 const MAIN: &str = "refs/heads/main";
@@ -42,12 +42,18 @@ pub(crate) fn event(number: usize) -> String {
     )
 }
 
+/// The tree of the newest commit, and in it that of the calendar.
+pub(crate) fn newest(transaction: &Transaction) -> (Option<ObjectId>, Option<ObjectId>) {
+    let parent = transaction.repository().latest_reference(MAIN);
+    let root = parent.map(|parent| transaction.tree_of_commit(&parent).unwrap());
+    let calendar = root.map(|root| transaction.tree(&root).unwrap().find("work").unwrap().id.to_owned());
+    (root, calendar)
+}
+
 /// Submits a change of one event. Names are those of clients: a UUID and `.ics`.
 pub(crate) fn put(repository: &Repository, entry: usize, content: String) -> kalends_store::Commit {
     let mut transaction = repository.transaction();
-    let parent = repository.latest_reference(MAIN);
-    let root = parent.map(|parent| transaction.tree_of_commit(&parent).unwrap());
-    let calendar = root.map(|root| transaction.tree(&root).unwrap().find("work").unwrap().id.to_owned());
+    let (root, calendar) = newest(&transaction);
     let blob = transaction.insert(Kind::Blob, content).unwrap();
     let edit = TreeEdit { name: name(entry), entry: Some((EntryKind::Blob, blob)) };
     let calendar = transaction.edit_tree(calendar.as_ref(), &[edit]).unwrap();
@@ -56,7 +62,7 @@ pub(crate) fn put(repository: &Repository, entry: usize, content: String) -> kal
 
 fn commit(
     repository: &Repository,
-    mut transaction: kalends_store::Transaction,
+    mut transaction: Transaction,
     root: Option<ObjectId>,
     calendar: ObjectId,
 ) -> kalends_store::Commit {
@@ -73,7 +79,8 @@ fn commit(
     transaction.submit().unwrap()
 }
 
-fn name(entry: usize) -> Vec<u8> {
+/// The name of an event.
+pub(crate) fn name(entry: usize) -> Vec<u8> {
     let spread = (entry as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("{:08x}-{:04x}-4{:03x}-a000-{entry:012x}.ics", spread >> 32, spread & 0xffff, entry % 4096).into()
 }
