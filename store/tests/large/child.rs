@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use kalends_block_backend::FileDevice;
+use kalends_block_backend::{BlockDevice, FileDevice};
 use kalends_store::{
-    Deciding, ObjectId, Objects, OpenOptions, Pace, PackLimits, PushPolicy, PushedUpdate, Store,
+    CloneSource, Kind, NoRules, Object, ObjectId, OpenOptions, PackLimits, Reference, RepairStep, Store,
+    repair_device,
     wire::{Protocol, ReceiveOptions, Reply, receive_pack_stream, upload_pack},
 };
 use std::{
@@ -49,16 +50,8 @@ pub(crate) fn options() -> OpenOptions {
     OpenOptions::within(MEMORY as usize / 3)
 }
 
-struct AllowAll;
-
-impl PushPolicy for AllowAll {
-    fn check<'a>(&'a self, _: &'a dyn Objects, _: &'a PushedUpdate, _: &'a Pace) -> Deciding<'a> {
-        Box::pin(std::future::ready(Ok(Ok(()))))
-    }
-}
-
 /// Serves the request `directory/request` upon the device `directory/device` in a process of its own: a push
-/// (`receive-pack`), a fetch (`upload-pack`), or a list of objects to be found (`lookups`, and the bytes for
+/// (`receive-pack`), a fetch (`upload-pack`), a repair from the clone `directory/source.git` (`repair`), or a list of objects to be found (`lookups`, and the bytes for
 /// pages of the index). The answer is in `directory/answer`. `arguments` make this
 /// program call [`serve`].
 pub(crate) fn run(service: &str, directory: &Path, arguments: &[&str]) -> Cost {
@@ -81,6 +74,18 @@ pub(crate) fn serve() -> bool {
     let (Ok(service), Some(directory)) = (env::var(SERVICE), env::var_os(DIRECTORY)) else { return false };
     let directory = PathBuf::from(directory);
     let device = FileDevice::open(&directory.join("device")).unwrap();
+    if service == "repair" {
+        let start = Instant::now();
+        let mut clone = GitClone(directory.join("source.git"));
+        let device: Rc<dyn BlockDevice> = Rc::new(device);
+        let mut steps = String::new();
+        let report = &mut |step: RepairStep| steps += &format!("{step}\n");
+        let done = repair_device(&device, options(), &mut clone, report).unwrap();
+        assert!(done.written, "{steps}");
+        fs::write(directory.join("answer"), steps).unwrap();
+        finish(&directory, start.elapsed(), Duration::ZERO);
+        return true;
+    }
     let mut options = options();
     let budget = service.strip_prefix("lookups ");
     if let Some(budget) = budget {
@@ -111,7 +116,7 @@ pub(crate) fn serve() -> bool {
                 let limits = PackLimits::within(MEMORY);
                 let options = ReceiveOptions { limits, ..ReceiveOptions::default() };
                 let pushed =
-                    receive_pack_stream(&repository, pieces(request).fuse(), Rc::new(AllowAll), options);
+                    receive_pack_stream(&repository, pieces(request).fuse(), Rc::new(NoRules), options);
                 pushed.await.unwrap().unwrap()
             }
             _ => {
@@ -126,6 +131,28 @@ pub(crate) fn serve() -> bool {
     store.close().unwrap();
     finish(&directory, time, first);
     true
+}
+
+/// A clone that stock git reads, an object at a time.
+struct GitClone(PathBuf);
+
+impl CloneSource for GitClone {
+    fn object(&mut self, id: &ObjectId) -> Result<Option<Object>, String> {
+        let id = id.to_string();
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").current_dir(&self.0).args(arguments).output().unwrap();
+            output.status.success().then_some(output.stdout)
+        };
+        let Some(kind) = git(&["cat-file", "-t", &id]) else { return Ok(None) };
+        let kind = String::from_utf8_lossy(&kind).trim().to_owned();
+        let data = git(&["cat-file", &kind, &id]).ok_or("it cannot be read")?;
+        let kind = Kind::from_bytes(kind.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(Some(Object { kind, data: data.into() }))
+    }
+
+    fn references(&mut self, _repository: &str) -> Vec<Reference> {
+        Vec::new()
+    }
 }
 
 fn finish(directory: &Path, time: Duration, first: Duration) {
