@@ -120,7 +120,9 @@ fn maintained(events: usize) {
         (device.written_bytes() - start) as f64
     };
     let ratio = run(true) / run(false);
-    println!("  bytes written by {CHANGES} changes with maintenance beside them, against without: {ratio:.2}");
+    println!(
+        "  bytes written by {CHANGES} changes with maintenance beside them, against without: {ratio:.2}"
+    );
 }
 
 fn main() {
