@@ -5,19 +5,21 @@
 //! `KALENDS_BENCH_DIR` or of the directory for temporary files. Prints a table in Markdown. With another number of
 //! changes, compaction alone is measured.
 
+mod scratch;
 mod workload;
 
 use futures_executor::block_on;
 use kalends_block_backend::{CountingDevice, FileDevice};
 use kalends_store::{FormatOptions, OpenOptions, Store};
 use rustix::time::{ClockId, clock_gettime};
+use scratch::scratch;
 use std::{
     fs,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use workload::{event, fill, put, scratch};
+use workload::{event, fill, put};
 
 /// Changes of events, each a commit, if nothing is said.
 const CHANGES: usize = 20_000;
