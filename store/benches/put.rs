@@ -6,6 +6,7 @@
 //! for bytes and processor time alone; with `--flush-ms` as on a device whose flushes take that long, if this
 //! one's do not. Without sizes it also compares levels of compression. Prints tables in Markdown.
 
+mod scratch;
 mod slow_flush;
 mod workload;
 
@@ -15,6 +16,7 @@ use futures_util::future::join_all;
 use kalends_block_backend::{BlockDevice, CountingDevice, FileDevice, MemoryDevice};
 use kalends_store::{FormatOptions, Objects, Repository, Store, Tree};
 use rustix::time::{ClockId, clock_gettime};
+use scratch::scratch;
 use slow_flush::SlowFlush;
 use std::{
     env, fs,
@@ -33,7 +35,7 @@ use std::{
     thread::{self, Thread},
     time::{Duration, Instant},
 };
-use workload::{event, fill, put, scratch};
+use workload::{event, fill, put};
 
 /// One whole cycle of a directory's chain of deltas, with its whole tree.
 const PUTS: usize = 4096;
