@@ -4,19 +4,21 @@
 //! `cargo bench -p kalends-store --bench compaction -- [EVENTS…]`, on the file system of `KALENDS_BENCH_DIR`
 //! or of the directory for temporary files. Prints a table in Markdown.
 
+mod scratch;
 mod workload;
 
 use futures_executor::block_on;
 use kalends_block_backend::{CountingDevice, FileDevice};
 use kalends_store::{FormatOptions, OpenOptions, Store};
 use rustix::time::{ClockId, clock_gettime};
+use scratch::scratch;
 use std::{
     fs,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use workload::{event, fill, put, scratch};
+use workload::{event, fill, put};
 
 /// Changes of events, each a commit.
 const PUTS: usize = 20_000;

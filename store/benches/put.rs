@@ -6,6 +6,7 @@
 //! bytes and processor time alone. Without sizes it also compares levels of compression. Prints tables in
 //! Markdown.
 
+mod scratch;
 mod workload;
 
 use flate2::{Compression, write::ZlibEncoder};
@@ -13,6 +14,7 @@ use futures_executor::block_on;
 use futures_util::future::join_all;
 use kalends_block_backend::{BlockDevice, CountingDevice, FileDevice, MemoryDevice};
 use kalends_store::{FormatOptions, Objects, Repository, Store, Tree};
+use scratch::scratch;
 use std::{
     fs,
     future::Future,
@@ -29,7 +31,7 @@ use std::{
     thread::{self, Thread},
     time::{Duration, Instant},
 };
-use workload::{event, fill, put, scratch};
+use workload::{event, fill, put};
 
 /// One whole cycle of a directory's chain of deltas, with its whole tree.
 const PUTS: usize = 4096;
