@@ -303,8 +303,11 @@ impl Rewriting<'_> {
 
     /// Finds what no reference reaches, and writes anew, without it, what it is stored among, if that pays.
     async fn collect(&mut self) -> Result<(), Error> {
-        let moment = Moment::now(self.core);
         let moves = self.repository.borrow().stranding_moves;
+        // References have their old values, and keep what these reach, until a move is durable: those that are
+        // counted must be.
+        Moment::now(self.core).durable(self.core).await?;
+        let moment = Moment::now(self.core);
         let journaling = Journaling::begin(self.repository);
         let mut reachability = Reachability::new(self.core, self.repository)?;
         reachability.follow_references(self.pace).await?;

@@ -313,6 +313,31 @@ fn what_becomes_reachable_while_it_is_collected_is_saved() {
 }
 
 #[test]
+fn what_a_move_that_is_not_durable_yet_leaves_is_collected() {
+    let device = device(32);
+    let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("ada").unwrap();
+    let lost = put(&repository, "refs/heads/side", "lost.bin", noise(1, 3_000_000));
+    put(&repository, MAIN, "kept.bin", noise(2, 1_000_000));
+    let mut transaction = repository.transaction();
+    let (name, expected) = ("refs/heads/side".into(), Some(lost));
+    transaction.update_reference(ReferenceUpdate { name, expected, new: None });
+    let deletion = transaction.submit().unwrap();
+    assert_eq!(repository.reference("refs/heads/side"), Some(lost), "nobody has waited for it");
+    // As a routine, which looks again only when references have been moved again.
+    let mut maintenance = Box::pin(store.maintain());
+    let waker = futures_util::task::noop_waker();
+    for _ in 0..10_000 {
+        assert!(maintenance.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(maintenance);
+    block_on(deletion).unwrap();
+    assert!(!repository.contains(&lost));
+    assert_eq!(repository.state().borrow().stranding_moves, 0);
+    assert_clean(&device, &store);
+}
+
+#[test]
 fn what_somebody_reads_is_not_collected() {
     let device = device(32);
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
