@@ -83,15 +83,16 @@ fn history() -> (Store, Repository) {
     (store, repository)
 }
 
-/// Everything that the references reach.
-fn reached(repository: &Repository) -> Vec<ObjectId> {
-    let mut seen = HashSet::new();
+/// Everything that the references reach, with its kind.
+fn reached(repository: &Repository) -> Vec<(ObjectId, Kind)> {
+    let (mut seen, mut objects) = (HashSet::new(), Vec::new());
     let mut next: Vec<ObjectId> = repository.references().iter().map(|reference| reference.id).collect();
     while let Some(id) = next.pop() {
         if !seen.insert(id) {
             continue;
         }
         let object = repository.object(&id).unwrap();
+        objects.push((id, object.kind));
         match object.kind {
             Kind::Tree => next.extend(repository.tree(&id).unwrap().iter().map(|entry| entry.id.to_owned())),
             Kind::Commit => {
@@ -105,7 +106,7 @@ fn reached(repository: &Repository) -> Vec<ObjectId> {
             _ => {}
         }
     }
-    seen.into_iter().collect()
+    objects
 }
 
 /// A clone: the history is walked, and its entries are copied or encoded.
@@ -136,8 +137,7 @@ fn pack_of_an_export(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn read_every_object(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
-    let kind = |id: &ObjectId| repository.header(id).unwrap().kind;
-    let objects: Vec<_> = reached(&repository).into_iter().map(|id| (id, kind(&id))).collect();
+    let objects = reached(&repository);
     bencher.counter(ItemsCount::new(objects.len())).bench_local(|| {
         let read = |(id, kind): &(ObjectId, Kind)| match kind {
             Kind::Tree => repository.tree(id).unwrap().len(),

@@ -1,4 +1,4 @@
-//! Device files of benchmarks.
+//! Files of benchmarks.
 
 use std::{fs, path::PathBuf};
 
@@ -11,6 +11,7 @@ impl Drop for Scratch {
     }
 }
 
+/// A file of this name and process, in `KALENDS_BENCH_DIR` or the directory for temporary files.
 pub(crate) fn scratch(name: &str) -> Scratch {
     let directory = std::env::var_os("KALENDS_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     Scratch(directory.join(format!("kalends-bench-{name}-{}.img", std::process::id())))

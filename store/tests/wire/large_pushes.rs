@@ -17,8 +17,11 @@ use std::{convert::Infallible, pin::pin, rc::Rc, sync::OnceLock};
 
 pub(crate) const MAIN: &str = "refs/heads/main";
 
+/// Bytes of a device.
+pub(crate) const CAPACITY: u64 = 64 << 20;
+
 pub(crate) fn device() -> Rc<MemoryDevice> {
-    Rc::new(MemoryDevice::new(64 << 20))
+    Rc::new(MemoryDevice::new(CAPACITY as usize))
 }
 
 /// A tip and the pack of its history: 300 commits with files that do not compress, 3 MB.
