@@ -415,7 +415,7 @@ fn what_is_made_from_something_unreachable_is_whole_when_that_goes() {
 /// An entry whose name does not compress.
 fn entry_of(number: u64, blob: ObjectId) -> TreeEdit {
     let name = noise(number, 250).into_iter().map(|byte| if matches!(byte, 0 | b'/') { b'x' } else { byte });
-    TreeEdit { name: name.collect::<Vec<u8>>().into(), entry: Some((EntryKind::Blob, blob)) }
+    TreeEdit { name: name.collect(), entry: Some((EntryKind::Blob, blob)) }
 }
 
 /// The edits that add so many entries, and the one that takes the first of them away.
