@@ -1,12 +1,19 @@
 //! Stock `git http-backend` behind a small CGI server (RFC 3875) of our own, so that nothing that is slower
-//! than git is in the way: a thread for each connection, bodies handed through by the kernel.
+//! than git is in the way: a thread for each connection, which stays open, with or without TLS; answers are sent
+//! on as they come, in full records.
+
+mod connection;
+mod http;
 
 use crate::{client::authorization, server::PASSWORD};
+use connection::Sender;
+use http::Request;
+use rustls::ServerConfig;
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    io::{self, BufRead, BufReader, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{ChildStdout, Command, Stdio},
+    process::{ChildStdin, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,24 +21,26 @@ use std::{
     thread,
 };
 
-/// Longest line of a request or of the program's header.
-const MAX_LINE: u64 = 64 << 10;
+/// Bytes of a request that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// Serves the bare repositories of a directory over HTTP on loopback, with Basic authentication, for pushes
 /// too. Ends when dropped.
 #[derive(Debug)]
 pub struct GitHttpBackend {
     port: u16,
+    secure: bool,
     ended: Arc<AtomicBool>,
 }
 
 impl GitHttpBackend {
-    /// Serves `directory/NAME.git` as `/NAME.git` to user `ada`, whose password is [`PASSWORD`].
-    pub fn start(directory: &Path) -> Self {
+    /// Serves `directory/NAME.git` as `/NAME.git` to user `ada`, whose password is [`PASSWORD`]. With a
+    /// configuration it speaks TLS, without one plain HTTP.
+    pub fn start(directory: &Path, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let ended = Arc::new(AtomicBool::new(false));
-        let service = Arc::new(Service { program: program(), directory: directory.to_owned() });
+        let (ended, secure) = (Arc::new(AtomicBool::new(false)), tls.is_some());
+        let service = Arc::new(Service { program: program(), directory: directory.to_owned(), tls });
         let stop = ended.clone();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -40,10 +49,10 @@ impl GitHttpBackend {
                 }
                 let service = service.clone();
                 // A client that went away is the client's affair.
-                thread::spawn(move || drop(service.answer(&client)));
+                thread::spawn(move || drop(service.serve(client)));
             }
         });
-        Self { port, ended }
+        Self { port, secure, ended }
     }
 
     /// The port of loopback.
@@ -51,10 +60,11 @@ impl GitHttpBackend {
         self.port
     }
 
-    /// The URL of a repository, with credentials.
+    /// The URL of a repository, with credentials. With TLS the name is `localhost`.
     pub fn url(&self, repository: &str) -> String {
         let password = PASSWORD.replace(' ', "%20");
-        format!("http://ada:{password}@127.0.0.1:{}/{repository}.git", self.port)
+        let (scheme, host) = if self.secure { ("https", "localhost") } else { ("http", "127.0.0.1") };
+        format!("{scheme}://ada:{password}@{host}:{}/{repository}.git", self.port)
     }
 }
 
@@ -75,32 +85,48 @@ fn program() -> PathBuf {
 struct Service {
     program: PathBuf,
     directory: PathBuf,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Service {
-    /// One request, one answer, and the end of the connection.
-    fn answer(&self, client: &TcpStream) -> io::Result<()> {
-        client.set_nodelay(true)?;
-        let mut input = BufReader::new(client);
-        let first = line(&mut input)?;
-        let mut words = first.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let mut headers = Vec::new();
-        loop {
-            let line = line(&mut input)?;
-            let Some((name, value)) = line.split_once(':') else { break };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    /// Answers requests until the client ends the connection.
+    fn serve(&self, socket: TcpStream) -> io::Result<()> {
+        let (receiver, mut sender) = connection::open(socket, self.tls.as_ref())?;
+        let mut input = BufReader::with_capacity(PIECE, receiver);
+        while let Some(request) = Request::read(&mut input)? {
+            self.answer(&request, &mut input, &mut sender)?;
         }
-        let header =
-            |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| &value[..]);
-        let mut output = client;
-        if header("authorization") != Some(&authorization("ada", PASSWORD)) {
-            return output.write_all(
+        sender.end()
+    }
+
+    /// One request, of which all is read, and its answer.
+    fn answer(
+        &self,
+        request: &Request,
+        input: &mut (impl BufRead + Send),
+        client: &mut Sender,
+    ) -> io::Result<()> {
+        if request.header("authorization") != Some(&authorization("ada", PASSWORD)) {
+            request.copy_body(input, &mut io::sink())?;
+            return client.write_all(
                 b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic realm=\"git\"\r\n\
-                  content-length: 0\r\nconnection: close\r\n\r\n",
+                  content-length: 0\r\n\r\n",
             );
         }
+        let mut process = self.command(request).spawn()?;
+        let (body, answer) = (process.stdin.take(), process.stdout.take());
+        let answered = thread::scope(|scope| {
+            // git may answer before it has read everything.
+            let body = scope.spawn(move || request.copy_body(input, &mut UntilClosed(body)));
+            answer.map_or(Ok(()), |answer| http::relay(answer, client))?;
+            body.join().unwrap_or_else(|_| Err(io::Error::other("the body was not read")))
+        });
+        process.wait()?;
+        answered
+    }
+
+    /// The program that answers a request.
+    fn command(&self, request: &Request) -> Command {
         let mut command = Command::new(&self.program);
         command
             .env("GIT_PROJECT_ROOT", &self.directory)
@@ -111,9 +137,9 @@ impl Service {
             .env("SERVER_PROTOCOL", "HTTP/1.1")
             .env("REMOTE_USER", "ada")
             .env("REMOTE_ADDR", "127.0.0.1")
-            .env("REQUEST_METHOD", method)
-            .env("PATH_INFO", path)
-            .env("QUERY_STRING", query)
+            .env("REQUEST_METHOD", &request.method)
+            .env("PATH_INFO", &request.path)
+            .env("QUERY_STRING", &request.query)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -123,98 +149,84 @@ impl Service {
             ("content-encoding", "HTTP_CONTENT_ENCODING"),
             ("git-protocol", "GIT_PROTOCOL"),
         ] {
-            if let Some(value) = header(name) {
+            if let Some(value) = request.header(name) {
                 command.env(variable, value);
             }
         }
-        let chunked = header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"));
-        let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut process = command.spawn()?;
-        let (mut body, answer) = (process.stdin.take(), process.stdout.take());
-        let received = thread::scope(|scope| {
-            // git may answer before it has read everything.
-            scope.spawn(move || {
-                let Some(body) = &mut body else { return Ok(()) };
-                if chunked { copy_chunks(&mut input, body) } else { copy(&mut input, length, body) }
-            });
-            relay(answer, client)
-        });
-        process.wait()?;
-        received
+        command
     }
 }
 
-/// Hands what the program answers to the client: the header translated, the body as it is.
-fn relay(answer: Option<ChildStdout>, client: &TcpStream) -> io::Result<()> {
-    let Some(mut answer) = answer else { return Ok(()) };
-    let (mut status, mut header) = ("200 OK".to_owned(), String::new());
-    loop {
-        let line = unbuffered_line(&mut answer)?;
-        match line.split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("status") => status = value.trim().to_owned(),
-            Some(_) => header += &format!("{line}\r\n"),
-            None => break,
+/// The input of a program, which may end before it has read all of it: the rest is passed over, since the next
+/// request comes after it.
+struct UntilClosed(Option<ChildStdin>);
+
+impl Write for UntilClosed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.as_mut().map(|program| program.write(bytes)) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => self.0 = None,
+            Some(result) => return result,
+            None => {}
         }
+        Ok(bytes.len())
     }
-    let mut output = client;
-    write!(output, "HTTP/1.1 {status}\r\n{header}connection: close\r\n\r\n")?;
-    // By `splice`, since it comes from a pipe.
-    io::copy(&mut answer, &mut output)?;
-    client.shutdown(Shutdown::Write)
-}
 
-/// A line of a source that must not be read beyond it.
-fn unbuffered_line(source: &mut impl Read) -> io::Result<String> {
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while line.len() < MAX_LINE as usize && source.read(&mut byte)? == 1 && byte != *b"\n" {
-        line.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-}
-
-fn line(input: &mut impl BufRead) -> io::Result<String> {
-    let mut line = Vec::new();
-    if input.take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-}
-
-fn copy(input: &mut impl Read, length: u64, output: &mut impl Write) -> io::Result<()> {
-    io::copy(&mut input.take(length), output)?;
-    output.flush()
-}
-
-fn copy_chunks(input: &mut impl BufRead, output: &mut impl Write) -> io::Result<()> {
-    loop {
-        let size = u64::from_str_radix(&line(input)?, 16).map_err(io::Error::other)?;
-        copy(input, size, output)?;
-        line(input)?;
-        if size == 0 {
-            return Ok(());
-        }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TemporaryDirectory, history};
+    use crate::{TemporaryDirectory, client::Connection, history};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use std::fs;
 
     fn git(directory: &TemporaryDirectory, arguments: &[&str]) -> (bool, String) {
         let mut command = Command::new("git");
         command.current_dir(directory.path()).args(arguments).stdin(Stdio::null());
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("GIT_SSL_CAINFO", directory.join(CERTIFICATE));
         let output = command.output().unwrap();
         let text = [&output.stdout[..], &output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).trim().to_owned())
     }
 
+    const CERTIFICATE: &str = "certificate.pem";
+
+    /// With a certificate of its own, which it writes into the directory.
+    fn tls(directory: &TemporaryDirectory) -> Option<Arc<ServerConfig>> {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(directory.join(CERTIFICATE), cert.pem()).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        Some(Arc::new(config))
+    }
+
     #[test]
     fn a_long_history_is_cloned_and_grows_by_a_push() {
+        clone_and_push(&TemporaryDirectory::new(), None);
+    }
+
+    #[test]
+    fn so_it_is_over_tls() {
         let directory = TemporaryDirectory::new();
+        let tls = tls(&directory);
+        clone_and_push(&directory, tls);
+    }
+
+    fn clone_and_push(directory: &TemporaryDirectory, tls: Option<Arc<ServerConfig>>) {
         let succeed = |arguments: &[&str]| {
-            let (success, text) = git(&directory, arguments);
+            let (success, text) = git(directory, arguments);
             assert!(success, "git {arguments:?}: {text}");
             text
         };
@@ -222,7 +234,7 @@ mod tests {
         let served = directory.join("served.git");
         history::add_commits(&served, 0, 300);
         history::pack(&served);
-        let server = GitHttpBackend::start(directory.path());
+        let server = GitHttpBackend::start(directory.path(), tls);
         succeed(&["clone", "--quiet", "--bare", &server.url("served"), "copy"]);
         assert_eq!(succeed(&["-C", "copy", "rev-list", "--count", "main"]), "300");
         // Large enough that git sends it in chunks.
@@ -236,9 +248,38 @@ mod tests {
     fn nobody_gets_in_without_the_password() {
         let directory = TemporaryDirectory::new();
         assert!(git(&directory, &["init", "--quiet", "--bare", "served.git"]).0);
-        let server = GitHttpBackend::start(directory.path());
+        let server = GitHttpBackend::start(directory.path(), None);
         let url = server.url("served").replace("correct", "wrong");
         let (success, text) = git(&directory, &["ls-remote", &url]);
         assert!(!success && text.contains("Authentication failed"), "{text}");
+    }
+
+    #[test]
+    fn connections_stay_open_whatever_is_refused() {
+        let directory = TemporaryDirectory::new();
+        assert!(git(&directory, &["init", "--quiet", "--bare", "--initial-branch=main", "served.git"]).0);
+        history::add_commits(&directory.join("served.git"), 0, 1);
+        let tls = tls(&directory);
+        let server = GitHttpBackend::start(directory.path(), tls);
+        let connect = || Connection::secure(server.port(), &directory.join(CERTIFICATE)).unwrap();
+        let mut connection = connect();
+        let body = vec![b'x'; 300_000];
+        let refused = connection.request("POST", "/served.git/git-upload-pack", &[], &body).unwrap();
+        assert_eq!(refused.status, 401);
+        let mut connection = connection.with_credentials("ada", PASSWORD);
+        // git does not read the body of what it refuses.
+        let refused = connection.request("POST", "/served.git/git-upload-pack", &[], &body).unwrap();
+        assert_eq!(refused.status, 415);
+        assert_eq!(connection.request("GET", "/none.git/HEAD", &[], b"").unwrap().status, 404);
+        // The one answer whose length git tells.
+        let head = connection.request("GET", "/served.git/HEAD", &[], b"").unwrap();
+        assert_eq!(
+            (head.header("content-length"), &head.body[..]),
+            (Some("21"), &b"ref: refs/heads/main\n"[..])
+        );
+        let references = "/served.git/info/refs?service=git-upload-pack";
+        let references = connection.request("GET", references, &[], b"").unwrap();
+        assert!(references.status == 200 && references.body.starts_with(b"001e# service=git-upload-pack"));
+        assert!(!connection.is_closed());
     }
 }

@@ -1,25 +1,28 @@
 //! What compaction gives and takes: bytes of the device before and after, bytes written for it, memory, and
 //! the processor time of its longest step, for which others wait.
 //!
-//! `cargo bench -p kalends-store --bench compaction -- [EVENTS…]`, on the file system of `KALENDS_BENCH_DIR`
-//! or of the directory for temporary files. Prints a table in Markdown.
+//! `cargo bench -p kalends-store --bench compaction -- [--changes CHANGES] [EVENTS…]`, on the file system of
+//! `KALENDS_BENCH_DIR` or of the directory for temporary files. Prints a table in Markdown. With another number of
+//! changes, compaction alone is measured.
 
+mod scratch;
 mod workload;
 
 use futures_executor::block_on;
 use kalends_block_backend::{CountingDevice, FileDevice};
 use kalends_store::{FormatOptions, OpenOptions, Store};
 use rustix::time::{ClockId, clock_gettime};
+use scratch::scratch;
 use std::{
     fs,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use workload::{event, fill, put, scratch};
+use workload::{event, fill, put};
 
-/// Changes of events, each a commit.
-const PUTS: usize = 20_000;
+/// Changes of events, each a commit, if nothing is said.
+const CHANGES: usize = 20_000;
 /// An event is changed so many times in a row on average: its text stays, but for a line.
 const VERSIONS: usize = 4;
 /// Bytes of the device.
@@ -61,7 +64,7 @@ fn drive<T>(future: impl Future<Output = T>) -> (T, Duration) {
     }
 }
 
-fn measure(events: usize) {
+fn measure(events: usize, changes: usize) {
     let file = scratch("compaction");
     let device = Rc::new(CountingDevice::new(Rc::new(FileDevice::create(&file.0, CAPACITY).unwrap())));
     let options = OpenOptions { object_cache: 4 << 20, tree_cache: 8 << 20, ..OpenOptions::default() };
@@ -69,7 +72,7 @@ fn measure(events: usize) {
     let store = Store::open_with(device.clone(), options.clone()).unwrap();
     let repository = store.create_repository("ada").unwrap();
     fill(&repository, events);
-    for number in 0..PUTS {
+    for number in 0..changes {
         change(&repository, events, number);
     }
     store.close().unwrap();
@@ -94,7 +97,9 @@ fn measure(events: usize) {
         longest.as_secs_f64() * 1000.0,
     );
     drop(store);
-    maintained(events);
+    if changes == CHANGES {
+        maintained(events);
+    }
 }
 
 /// The same changes, with maintenance beside them: bytes written in all, against those without.
@@ -107,7 +112,7 @@ fn maintained(events: usize) {
         fill(&repository, events);
         let start = device.written_bytes();
         let mut maintenance = Box::pin(store.maintain());
-        for number in 0..PUTS {
+        for number in 0..CHANGES {
             change(&repository, events, number);
             for _ in 0..if maintain { 30 } else { 0 } {
                 assert!(maintenance.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -117,12 +122,19 @@ fn maintained(events: usize) {
         (device.written_bytes() - start) as f64
     };
     let ratio = run(true) / run(false);
-    println!("  bytes written by {PUTS} changes with maintenance beside them, against without: {ratio:.2}");
+    println!(
+        "  bytes written by {CHANGES} changes with maintenance beside them, against without: {ratio:.2}"
+    );
 }
 
 fn main() {
-    let given = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
-    let mut sizes: Vec<usize> = given.collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut changes = CHANGES;
+    if let Some(at) = arguments.iter().position(|argument| argument == "--changes") {
+        changes = arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--changes NUMBER");
+        arguments.drain(at..at + 2);
+    }
+    let mut sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
         sizes = vec![100, 1000, 10_000];
     }
@@ -130,5 +142,5 @@ fn main() {
         "| events | MiB in use | MiB after | ratio | MiB of packs | MiB written | MiB of memory | longest step, ms |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    sizes.into_iter().for_each(measure);
+    sizes.into_iter().for_each(|events| measure(events, changes));
 }

@@ -42,21 +42,20 @@ fn calendar(events: usize) -> (Store, Repository) {
 #[divan::bench(args = EVENTS)]
 fn edit_one_entry(bencher: Bencher<'_, '_>, events: usize) {
     let (_store, repository) = calendar(events);
-    // Hashing knows the beginnings of a tree after the first change of it.
-    for change in 0..4 {
-        block_on(put(&repository, change * events / 4, event(events + change))).unwrap();
-    }
     let mut change = 0_usize;
-    let inputs = || {
-        change += 1;
+    let mut inputs = || {
+        // A tree hands what was hashed of it on to the first one that is made from it.
+        change += 2;
+        let entry = |change: usize| change * 7919 % events;
+        block_on(put(&repository, entry(change), event(events + change))).unwrap();
         let mut transaction = repository.transaction();
         let (_, calendar) = newest(&transaction);
-        let blob = transaction.insert(Kind::Blob, event(2 * events + change)).unwrap();
+        let blob = transaction.insert(Kind::Blob, event(events + change + 1)).unwrap();
         // A step that is coprime to all of the sizes spreads the changes over the tree.
-        let entry = Some((EntryKind::Blob, blob));
-        (transaction, calendar, TreeEdit { name: name(change * 7919 % events), entry })
+        let edit = TreeEdit { name: name(entry(change + 1)), entry: Some((EntryKind::Blob, blob)) };
+        (transaction, calendar, edit)
     };
-    bencher.with_inputs(inputs).bench_local_refs(|(transaction, calendar, edit)| {
+    bencher.with_inputs(&mut inputs).bench_local_refs(|(transaction, calendar, edit)| {
         transaction.edit_tree(calendar.as_ref(), std::slice::from_ref(black_box(edit))).unwrap()
     });
 }
@@ -83,15 +82,16 @@ fn history() -> (Store, Repository) {
     (store, repository)
 }
 
-/// Everything that the references reach.
-fn reached(repository: &Repository) -> Vec<ObjectId> {
-    let mut seen = HashSet::new();
+/// Everything that the references reach, with its kind.
+fn reached(repository: &Repository) -> Vec<(ObjectId, Kind)> {
+    let (mut seen, mut objects) = (HashSet::new(), Vec::new());
     let mut next: Vec<ObjectId> = repository.references().iter().map(|reference| reference.id).collect();
     while let Some(id) = next.pop() {
         if !seen.insert(id) {
             continue;
         }
         let object = repository.object(&id).unwrap();
+        objects.push((id, object.kind));
         match object.kind {
             Kind::Tree => next.extend(repository.tree(&id).unwrap().iter().map(|entry| entry.id.to_owned())),
             Kind::Commit => {
@@ -105,11 +105,11 @@ fn reached(repository: &Repository) -> Vec<ObjectId> {
             _ => {}
         }
     }
-    seen.into_iter().collect()
+    objects
 }
 
 /// A clone: the history is walked, and its entries are copied or encoded.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn pack_of_a_clone(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
     let tip = repository.references()[0].id;
@@ -123,7 +123,7 @@ fn pack_of_a_clone(bencher: Bencher<'_, '_>) {
 }
 
 /// An export: the same, and every object is read and compared with its id.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn pack_of_an_export(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
     let objects = reached(&repository).len();
@@ -133,15 +133,15 @@ fn pack_of_an_export(bencher: Bencher<'_, '_>) {
 }
 
 /// What an export cannot avoid: each object is made from its deltas and hashed.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn read_every_object(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
-    let ids = reached(&repository);
-    bencher.counter(ItemsCount::new(ids.len())).bench_local(|| {
-        let read = |id: &ObjectId| match repository.kind(id).unwrap() {
+    let objects = reached(&repository);
+    bencher.counter(ItemsCount::new(objects.len())).bench_local(|| {
+        let read = |(id, kind): &(ObjectId, Kind)| match kind {
             Kind::Tree => repository.tree(id).unwrap().len(),
             _ => repository.object(id).unwrap().data.len(),
         };
-        ids.iter().map(read).sum::<usize>()
+        objects.iter().map(read).sum::<usize>()
     });
 }

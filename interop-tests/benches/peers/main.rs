@@ -2,7 +2,7 @@
 //!
 //! Each server has a new directory in the temporary directory, its defaults, Basic authentication, and the
 //! same events; they are measured one after the other by one load generator. Kalends and Xandikos speak TLS,
-//! Radicale and git plain HTTP. Numbers tell by comparison within the run.
+//! Radicale plain HTTP, git both in turn. Numbers tell by comparison within the run.
 //!
 //! `./benchmark [--full] [--without-peers] [--only calendars|handshakes|git] [--output DIRECTORY]`
 

@@ -2,23 +2,8 @@
 
 use futures_executor::block_on;
 use kalends_store::{EntryKind, Kind, ObjectId, Objects, ReferenceUpdate, Repository, Transaction, TreeEdit};
-use std::{fs, path::PathBuf};
 
 const MAIN: &str = "refs/heads/main";
-
-/// A file that is removed again.
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-pub(crate) fn scratch(name: &str) -> Scratch {
-    let directory = std::env::var_os("KALENDS_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    Scratch(directory.join(format!("kalends-bench-{name}-{}.img", std::process::id())))
-}
 
 /// An event as clients write them.
 pub(crate) fn event(number: usize) -> String {

@@ -1,4 +1,4 @@
-//! Stock git with Kalends and with `git http-backend`: the same history, the same commands.
+//! Stock git with Kalends and with `git http-backend`, over TLS and without: the same history, the same commands.
 
 mod command;
 mod server;

@@ -1,21 +1,38 @@
-//! The two servers of git repositories.
+//! The servers of git repositories.
 
 use super::Git;
 use crate::{
+    certificate::{self, CERTIFICATE},
     load::{Address, Failure},
+    report::{HTTP_BACKEND, PLAIN_HTTP_BACKEND},
     servers::{self, Kind, Peer},
 };
 use kalends_interop_tests::{TemporaryDirectory, git_http_backend::GitHttpBackend};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-/// What the two are called.
-pub(super) const KALENDS: &str = Kind::Kalends.name();
-pub(super) const HTTP_BACKEND: &str = "git http-backend";
+/// What `git http-backend` is spoken to over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tls,
+    Plain,
+}
+
+impl Transport {
+    pub(super) const ALL: [Self; 2] = [Self::Tls, Self::Plain];
+
+    /// What `git http-backend` is called over it.
+    pub(super) const fn http_backend(self) -> &'static str {
+        match self {
+            Self::Tls => HTTP_BACKEND,
+            Self::Plain => PLAIN_HTTP_BACKEND,
+        }
+    }
+}
 
 /// A server with a repository that has one commit.
 pub(super) enum Server {
     Kalends(Box<Peer>),
-    HttpBackend { server: GitHttpBackend, _directory: TemporaryDirectory },
+    HttpBackend { server: GitHttpBackend, transport: Transport, directory: TemporaryDirectory },
 }
 
 impl Server {
@@ -24,18 +41,22 @@ impl Server {
     }
 
     /// With a copy of a bare repository, as it lies.
-    pub(super) fn http_backend(repository: &Path) -> Result<Self, Failure> {
+    pub(super) fn http_backend(repository: &Path, transport: Transport) -> Result<Self, Failure> {
         let directory = TemporaryDirectory::new();
         let git = Git::new(directory.path());
         let from = repository.to_str().unwrap();
         git.run(&["clone", "--quiet", "--mirror", "--local", from, "ada.git"]).map_err(Failure::Refused)?;
-        Ok(Self::HttpBackend { server: GitHttpBackend::start(directory.path()), _directory: directory })
+        let tls = (transport == Transport::Tls).then(|| {
+            certificate::make(directory.path());
+            Arc::new(certificate::server_config(directory.path()))
+        });
+        Ok(Self::HttpBackend { server: GitHttpBackend::start(directory.path(), tls), transport, directory })
     }
 
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Kalends(_) => KALENDS,
-            Self::HttpBackend { .. } => HTTP_BACKEND,
+            Self::Kalends(_) => Kind::Kalends.name(),
+            Self::HttpBackend { transport, .. } => transport.http_backend(),
         }
     }
 
@@ -51,7 +72,13 @@ impl Server {
     pub(super) fn address(&self) -> (Address, &'static str) {
         match self {
             Self::Kalends(peer) => (peer.address.clone(), "/git/ada.git"),
-            Self::HttpBackend { server, .. } => (Address::plain(server.port()), "/ada.git"),
+            Self::HttpBackend { server, transport, directory } => {
+                let address = match transport {
+                    Transport::Tls => Address::secure(server.port(), &directory.join(CERTIFICATE)).unwrap(),
+                    Transport::Plain => Address::plain(server.port()),
+                };
+                (address, "/ada.git")
+            }
         }
     }
 
@@ -60,7 +87,10 @@ impl Server {
         let git = Git::new(directory);
         match self {
             Self::Kalends(peer) => git.trusting(&peer.storage.with_file_name(servers::KALENDS_AUTHORITY)),
-            Self::HttpBackend { .. } => git,
+            Self::HttpBackend { transport: Transport::Tls, directory, .. } => {
+                git.trusting(&directory.join(CERTIFICATE))
+            }
+            Self::HttpBackend { transport: Transport::Plain, .. } => git,
         }
     }
 }

@@ -1,13 +1,14 @@
-//! What is asked of the two: to clone a long history, to fetch what is new in it, to take a push.
+//! What is asked of each: to clone a long history, to fetch what is new in it, to take a push.
 
 use super::{
     Git,
-    server::{HTTP_BACKEND, KALENDS, Server},
+    server::{Server, Transport},
 };
 use crate::{
     load::{Client, Failure, Load, Request, Samples, one_after_another},
     report::{Outcome, Results, Task},
     scale::Scale,
+    servers::Kind,
 };
 use kalends_interop_tests::{TemporaryDirectory, history};
 use std::{
@@ -21,22 +22,32 @@ const NEW_COMMITS: u32 = 10;
 /// Events that a push brings.
 const PUSHED_EVENTS: u32 = 10_000;
 
+const KALENDS: &str = Kind::Kalends.name();
+
 /// Measures Kalends, and with peers git after it.
 pub(crate) fn measure(scale: &Scale, peers: bool, results: &mut Results) {
     let directory = TemporaryDirectory::new();
     match history(scale, directory.path()) {
         Ok((kalends, fetcher)) => {
-            let http_backend = peers.then(|| Server::http_backend(&directory.join("history")));
-            for server in std::iter::once(Ok(kalends)).chain(http_backend) {
-                match server {
+            reads(&kalends, scale, fetcher, directory.path(), results);
+            drop(kalends);
+            for transport in transports(peers) {
+                match Server::http_backend(&directory.join("history"), *transport) {
                     Ok(server) => reads(&server, scale, fetcher, directory.path(), results),
-                    Err(failure) => results.add(Task::Clone, scale.commits, HTTP_BACKEND, Err(failure)),
+                    Err(failure) => {
+                        results.add(Task::Clone, scale.commits, transport.http_backend(), Err(failure));
+                    }
                 }
             }
         }
         Err(failure) => results.add(Task::Clone, scale.commits, KALENDS, Err(failure)),
     }
     pushes(scale, peers, results);
+}
+
+/// How git is measured, if it is.
+fn transports(peers: bool) -> &'static [Transport] {
+    if peers { &Transport::ALL } else { &[] }
 }
 
 /// Makes the history on top of what a new Kalends has, as the repository `history`, and pushes it; gives the
@@ -168,31 +179,35 @@ fn packet(line: &str) -> String {
 /// Pushes of many events into repositories of one commit, each time to a new server.
 fn pushes(scale: &Scale, peers: bool, results: &mut Results) {
     eprintln!("measuring pushes of {PUSHED_EVENTS} events …");
-    let servers = if peers { &[KALENDS, HTTP_BACKEND][..] } else { &[KALENDS] };
+    let servers: Vec<Option<Transport>> =
+        std::iter::once(None).chain(transports(peers).iter().copied().map(Some)).collect();
+    let name = |server: Option<Transport>| server.map_or(KALENDS, Transport::http_backend);
     let mut times = vec![Vec::new(); servers.len()];
     for _ in 0..scale.pushes {
-        for (name, times) in servers.iter().zip(&mut times) {
-            match push(*name == HTTP_BACKEND) {
+        for (server, times) in servers.iter().zip(&mut times) {
+            match push(*server) {
                 Ok(time) => times.push(time),
-                Err(failure) => return results.add(Task::Push, PUSHED_EVENTS, name, Err(failure)),
+                Err(failure) => return results.add(Task::Push, PUSHED_EVENTS, name(*server), Err(failure)),
             }
         }
     }
-    for (name, times) in servers.iter().zip(times) {
-        results.add(Task::Push, PUSHED_EVENTS, name, Ok(Outcome::Times(times)));
+    for (server, times) in servers.into_iter().zip(times) {
+        results.add(Task::Push, PUSHED_EVENTS, name(server), Ok(Outcome::Times(times)));
     }
 }
 
-fn push(to_http_backend: bool) -> Result<Duration, Failure> {
+/// Times a push to Kalends, or to `git http-backend` over a transport.
+fn push(http_backend: Option<Transport>) -> Result<Duration, Failure> {
     let directory = TemporaryDirectory::new();
     let mut server = Server::kalends()?;
     let git = server.git(directory.path());
     git.run(&["clone", "--quiet", "--mirror", &server.url(), "copy"]).map_err(Failure::Refused)?;
     let copy = directory.join("copy");
-    if to_http_backend {
-        server = Server::http_backend(&copy)?;
+    if let Some(transport) = http_backend {
+        server = Server::http_backend(&copy, transport)?;
     }
     history::add_events(&copy, "calendar", PUSHED_EVENTS);
+    let git = server.git(directory.path());
     let start = Instant::now();
     git.run(&["-C", "copy", "push", "--quiet", &server.url(), "main"]).map_err(Failure::Refused)?;
     Ok(start.elapsed())

@@ -3,14 +3,13 @@
 
 use super::{Address, Client, Load, Request, connect_again_and_again, one_after_another, side_by_side};
 use crate::{
-    certificate::{self, CERTIFICATE, KEY},
+    certificate::{self, CERTIFICATE},
     report::median,
     servers::Process,
 };
 use kalends_interop_tests::{TemporaryDirectory, target::free_port};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     env,
     io::{self, Read, Write},
@@ -80,7 +79,7 @@ pub(crate) fn serve_if_asked() {
     if argument != ARGUMENT {
         return;
     }
-    let config = (tls != "plain").then(|| Arc::new(server_config(Path::new(tls))));
+    let config = (tls != "plain").then(|| Arc::new(certificate::server_config(Path::new(tls))));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
     let mut clients: Vec<Served> = Vec::new();
     loop {
@@ -98,21 +97,6 @@ pub(crate) fn serve_if_asked() {
             clients.push(Served::new(socket, config.clone()).unwrap());
         }
     }
-}
-
-/// As Kalends has it: ring, and sessions that clients keep.
-fn server_config(directory: &Path) -> ServerConfig {
-    let certificate = CertificateDer::from_pem_file(directory.join(CERTIFICATE)).unwrap();
-    let key = PrivateKeyDer::from_pem_file(directory.join(KEY)).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
-    config
 }
 
 /// A client of the server that answers at once.

@@ -1,7 +1,7 @@
 //! The ratios at a glance, as an SVG chart: bars on a logarithmic axis, legible on light and dark pages.
 
 use super::{
-    Results, Row, Task,
+    HTTP_BACKEND, PLAIN_HTTP_BACKEND, Results, Row, Task,
     table::{grouped, significant},
 };
 use crate::load::Failure;
@@ -19,7 +19,8 @@ const GAP: f64 = 10.0;
 const FOOT: f64 = 44.0;
 
 /// Servers, and the classes of their bars.
-const SERVERS: [(&str, &str); 3] = [("Xandikos", "a"), ("Radicale", "b"), ("git http-backend", "c")];
+const SERVERS: [(&str, &str); 4] =
+    [("Xandikos", "a"), ("Radicale", "b"), (HTTP_BACKEND, "c"), (PLAIN_HTTP_BACKEND, "d")];
 /// Tasks of the chart; those of calendars are shown for 10,000 events.
 const TASKS: [Task; 16] = [
     Task::Put,
@@ -44,9 +45,9 @@ const STYLE: &str = "\
 text{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
 .page{fill:#fff;stroke:#d1d9e0}.title{font-size:16px;font-weight:600}.small{font-size:12px;fill:#59636e}\
 .grid{stroke:#d1d9e0}.one{stroke:#1f2328;stroke-width:1.5}\
-.a{fill:#2a6fdb}.b{fill:#d9730d}.c{fill:#2a8f6a}\
+.a{fill:#2a6fdb}.b{fill:#d9730d}.c{fill:#2a8f6a}.d{fill:#8a63c9}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.page{fill:#0d1117;stroke:#3d444d}.small{fill:#9198a1}\
-.grid{stroke:#3d444d}.one{stroke:#f0f6fc}.a{fill:#5a9bff}.b{fill:#f0944a}.c{fill:#4cc398}}";
+.grid{stroke:#3d444d}.one{stroke:#f0f6fc}.a{fill:#5a9bff}.b{fill:#f0944a}.c{fill:#4cc398}.d{fill:#b394ea}}";
 
 /// The chart of a run.
 pub(crate) fn chart(results: &Results) -> String {
@@ -158,7 +159,7 @@ impl Axis {
 }
 
 fn write_legend(svg: &mut String, groups: &[(Task, Vec<&Row>)]) {
-    let mut x = LABELS;
+    let mut x = 20.0;
     for (server, class) in SERVERS {
         if !groups.iter().any(|(_, rows)| rows.iter().any(|row| row.server == server)) {
             continue;
@@ -169,7 +170,8 @@ fn write_legend(svg: &mut String, groups: &[(Task, Vec<&Row>)]) {
              <text class=\"small\" x=\"{}\" y=\"74\">{server}</text>",
             x + 18.0
         );
-        x += 120.0;
+        // A letter is some 7 pixels wide.
+        x += 18.0 + 7.0 * server.len() as f64 + 18.0;
     }
 }
 

@@ -1,12 +1,11 @@
 //! What Kalends means to reach, each goal with the limit that the same run measured.
 
 use super::{
-    DEVICE, Results, Task, Unit,
+    DEVICE, HTTP_BACKEND, Results, Task, Unit,
     table::{grouped, significant, with_unit},
 };
 
 const PEERS: [&str; 2] = ["Xandikos", "Radicale"];
-const HTTP_BACKEND: &str = "git http-backend";
 
 /// A goal, and what came of it.
 pub(crate) struct Goal {
@@ -83,7 +82,7 @@ pub(crate) fn goals(results: &Results) -> Vec<Goal> {
     let commits = results.scale.commits;
     let git = |what: &str, task| {
         let what =
-            format!("git {what} of {} commits: not slower than git http-backend", grouped(commits.into()));
+            format!("git {what} of {} commits: not slower than {HTTP_BACKEND}", grouped(commits.into()));
         most(what, own(task, commits), results.value(task, commits, HTTP_BACKEND), Unit::Seconds)
     };
     vec![

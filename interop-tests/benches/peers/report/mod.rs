@@ -20,6 +20,10 @@ pub(crate) use task::{Task, Unit};
 /// Stands in the place of a server's name for what the device itself takes.
 pub(crate) const DEVICE: &str = "the device";
 
+/// What git's own server is called over TLS, as who serves passwords has it, and without.
+pub(crate) const HTTP_BACKEND: &str = "git http-backend over TLS";
+pub(crate) const PLAIN_HTTP_BACKEND: &str = "git http-backend over plain HTTP";
+
 /// What one task came to.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {

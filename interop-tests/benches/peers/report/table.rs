@@ -1,12 +1,12 @@
 //! Tables for people, in Markdown: medians, and ratios within the run.
 
-use super::{DEVICE, Outcome, Results, Row, Task, Unit, goals};
+use super::{DEVICE, HTTP_BACKEND, Outcome, PLAIN_HTTP_BACKEND, Results, Row, Task, Unit, goals};
 use crate::load::{Failure, ceiling::CONNECTIONS};
 use std::fmt::Write as _;
 
 /// Servers of calendars, and of git.
 const CALENDARS: [&str; 3] = ["Kalends", "Xandikos", "Radicale"];
-const GIT: [&str; 2] = ["Kalends", "git http-backend"];
+const GIT: [&str; 3] = ["Kalends", HTTP_BACKEND, PLAIN_HTTP_BACKEND];
 /// Share of the generator's ceiling beyond which a result is also its own.
 const BOUND: f64 = 0.5;
 
@@ -14,7 +14,7 @@ const BOUND: f64 = 0.5;
 pub(crate) fn tables(results: &Results) -> String {
     let mut text = format!(
         "A {} run of `./benchmark`: medians, and in brackets how many times better Kalends is. Kalends and Xandikos \
-         speak TLS, Radicale and git http-backend plain HTTP; all check a password.\n\n",
+         speak TLS, Radicale plain HTTP, git http-backend both in turn; all check a password.\n\n",
         results.scale.name
     );
     write_goals(&mut text, results);
