@@ -10,6 +10,7 @@ mod hvt;
 pub mod image;
 pub mod linux;
 pub mod namespace;
+mod noise;
 pub mod process;
 pub mod python;
 pub mod qemu;
@@ -21,6 +22,7 @@ pub mod vdirsyncer;
 pub mod working_copy;
 
 pub use curl::{Curl, Response};
+pub use noise::noise;
 pub use server::Server;
 pub use temporary::TemporaryDirectory;
 pub use working_copy::WorkingCopy;

@@ -42,21 +42,20 @@ fn calendar(events: usize) -> (Store, Repository) {
 #[divan::bench(args = EVENTS)]
 fn edit_one_entry(bencher: Bencher<'_, '_>, events: usize) {
     let (_store, repository) = calendar(events);
-    // Hashing knows the beginnings of a tree after the first change of it.
-    for change in 0..4 {
-        block_on(put(&repository, change * events / 4, event(events + change))).unwrap();
-    }
     let mut change = 0_usize;
-    let inputs = || {
-        change += 1;
+    let mut inputs = || {
+        // A tree hands what was hashed of it on to the first one that is made from it.
+        change += 2;
+        let entry = |change: usize| change * 7919 % events;
+        block_on(put(&repository, entry(change), event(events + change))).unwrap();
         let mut transaction = repository.transaction();
         let (_, calendar) = newest(&transaction);
-        let blob = transaction.insert(Kind::Blob, event(2 * events + change)).unwrap();
+        let blob = transaction.insert(Kind::Blob, event(events + change + 1)).unwrap();
         // A step that is coprime to all of the sizes spreads the changes over the tree.
-        let entry = Some((EntryKind::Blob, blob));
-        (transaction, calendar, TreeEdit { name: name(change * 7919 % events), entry })
+        let edit = TreeEdit { name: name(entry(change + 1)), entry: Some((EntryKind::Blob, blob)) };
+        (transaction, calendar, edit)
     };
-    bencher.with_inputs(inputs).bench_local_refs(|(transaction, calendar, edit)| {
+    bencher.with_inputs(&mut inputs).bench_local_refs(|(transaction, calendar, edit)| {
         transaction.edit_tree(calendar.as_ref(), std::slice::from_ref(black_box(edit))).unwrap()
     });
 }
@@ -110,7 +109,7 @@ fn reached(repository: &Repository) -> Vec<(ObjectId, Kind)> {
 }
 
 /// A clone: the history is walked, and its entries are copied or encoded.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn pack_of_a_clone(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
     let tip = repository.references()[0].id;
@@ -124,7 +123,7 @@ fn pack_of_a_clone(bencher: Bencher<'_, '_>) {
 }
 
 /// An export: the same, and every object is read and compared with its id.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn pack_of_an_export(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
     let objects = reached(&repository).len();
@@ -134,7 +133,7 @@ fn pack_of_an_export(bencher: Bencher<'_, '_>) {
 }
 
 /// What an export cannot avoid: each object is made from its deltas and hashed.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn read_every_object(bencher: Bencher<'_, '_>) {
     let (_store, repository) = history();
     let objects = reached(&repository);

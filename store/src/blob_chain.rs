@@ -67,18 +67,22 @@ impl<'a> BlobEncoder<'a> {
                 self.against_other(content, limit).or(former)
             }
         };
-        let whole = || entry::encode_whole(Kind::Blob, content);
+        let mut whole = None;
         if let Some(Found { base, delta, depth }) = found {
-            let (sure, entry) = (delta.len() <= content.len() / 4, entry::encode_delta(base, &delta));
-            let whole = if sure { None } else { Some(whole()) };
-            if whole.is_none_or(|whole| entry.len() <= whole.len() / 3 * 2) {
+            let entry = entry::encode_delta(base, &delta);
+            // Of a small delta it is plain that it saves a third.
+            if delta.len() > content.len() / 4 {
+                whole = Some(entry::encode_whole(Kind::Blob, content));
+            }
+            if whole.as_ref().is_none_or(|whole| entry.len() <= whole.len() / 3 * 2) {
                 self.bases.used(&base);
                 return (entry, Attributes::new(Kind::Blob, Some(depth)));
             }
         }
         self.whole.insert(id);
         self.bases.add(id, content);
-        (whole(), Attributes::new(Kind::Blob, Some(0)))
+        let whole = whole.unwrap_or_else(|| entry::encode_whole(Kind::Blob, content));
+        (whole, Attributes::new(Kind::Blob, Some(0)))
     }
 
     /// What was encoded has been submitted: the next transactions may be made upon it.
@@ -153,6 +157,7 @@ mod tests {
     use crate::{
         Error, FormatOptions, Objects, ReferenceUpdate, Store, Transaction, TreeEdit,
         commit::{Cut, EncodedObject, Submission},
+        noise::noise,
         objects::blob_bases::MAX_USES,
     };
     use futures_executor::block_on;
@@ -277,14 +282,7 @@ mod tests {
     fn a_blob_that_was_collected_is_no_base() {
         let (_, store, repository) = store();
         // Something that is worth a collection.
-        let mut state = 1_u64;
-        let noise = |_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        };
-        put(&repository, "large.bin", (0..200_000).map(noise).collect());
+        put(&repository, "large.bin", noise(1, 200_000));
         let lost = put(&repository, "a.ics", event(1, 1, 0));
         let mut transaction = repository.transaction();
         let expected = repository.reference(MAIN);

@@ -275,25 +275,16 @@ fn allocate_with(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FormatOptions, Store};
+    use crate::{FormatOptions, Store, noise::noise};
     use futures_util::FutureExt;
     use kalends_block_backend::MemoryDevice;
-
-    fn noise(length: usize) -> Vec<u8> {
-        let mut state = 9_u64;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
-        };
-        (0..length).map(|_| next()).collect()
-    }
 
     #[test]
     fn an_extent_grows_in_place_or_moves_and_keeps_what_was_written() {
         let store = Store::format(Rc::new(MemoryDevice::new(64 << 20)), &FormatOptions::default()).unwrap();
         let (core, pace) = (store.core(), Pace::unpaced());
         let free = store.free_bytes();
-        let expected = noise(20 << 20);
+        let expected = noise(9, 20 << 20);
         let mut writer = ExtentWriter::new(core).unwrap();
         let mut places = vec![writer.extent];
         for (number, piece) in expected.chunks(100_001).enumerate() {

@@ -20,6 +20,8 @@ mod group_commit;
 mod hashing_ahead;
 mod log;
 mod mount;
+#[cfg(test)]
+mod noise;
 mod object;
 mod objects;
 mod pack;

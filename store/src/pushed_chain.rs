@@ -8,7 +8,7 @@
 use crate::{
     Error,
     objects::{
-        entry::{EntryContent, MAX_DELTA_CHAIN},
+        entry::{MAX_DELTA_CHAIN, MAX_KEPT_CHAIN},
         pack::AdoptedPack,
     },
     tree_chain::Lineage,
@@ -16,9 +16,8 @@ use crate::{
 use gix_hash::{ObjectId, oid};
 use std::collections::{HashMap, HashSet};
 
-/// Deltas that may lie between a pushed object and the whole one it is made from: what git packs to
-/// (`pack.depth`).
-pub(crate) const MAX_DEPTH: usize = 50;
+/// Deltas that may lie between a pushed object and the whole one it is made from.
+const MAX_DEPTH: usize = MAX_KEPT_CHAIN as usize;
 
 /// The depths of the objects of one pack, once those are in the log.
 #[derive(Default)]
@@ -89,12 +88,7 @@ fn base(id: &oid, pack: &AdoptedPack, source: &dyn Lineage) -> Result<(Option<Ob
         Err(error) => return Err(error),
     }
     let position = pack.find(id)?.ok_or_else(|| Error::NoObject(id.to_owned()))?;
-    let base = match pack.header(position)?.content {
-        EntryContent::Whole(_) => None,
-        EntryContent::ReferenceDelta(base) => Some(base),
-        EntryContent::OffsetDelta(distance) => Some(pack.id(pack.base(position, distance)?)?),
-    };
-    Ok((base, true))
+    Ok((pack.base_id(position)?, true))
 }
 
 #[cfg(test)]

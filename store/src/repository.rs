@@ -173,11 +173,9 @@ impl Repository {
         };
         let header = EntryHeader::parse(&bytes)?;
         let delta_base = match (header.content, base_at) {
-            (EntryContent::Whole(_), _) => None,
-            (EntryContent::ReferenceDelta(base), _) => Some(base),
-            (EntryContent::OffsetDelta(distance), Some((pack, position))) => {
-                Some(pack.id(pack.base(position, distance)?)?)
-            }
+            (_, Some((pack, position))) => pack.base_id_of(position, &header)?,
+            (EntryContent::Whole(_), None) => None,
+            (EntryContent::ReferenceDelta(base), None) => Some(base),
             (EntryContent::OffsetDelta(_), None) => {
                 let reason = "its delta's base is given by offset, outside a pack".into();
                 return Err(Error::Damaged { id: *id, reason });
@@ -217,12 +215,7 @@ impl Repository {
         }
         for pack in &state.packs {
             if let Some(position) = pack.find(id)? {
-                let base = match pack.header(position)?.content {
-                    EntryContent::Whole(_) => None,
-                    EntryContent::ReferenceDelta(base) => Some(base),
-                    EntryContent::OffsetDelta(distance) => Some(pack.id(pack.base(position, distance)?)?),
-                };
-                return Ok(Link { attributes: None, base });
+                return Ok(Link { attributes: None, base: pack.base_id(position)? });
             }
         }
         Err(Error::NoObject(id.to_owned()))

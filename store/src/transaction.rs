@@ -11,7 +11,7 @@ use crate::{
         record::{Attributes, Record},
     },
     objects::{
-        entry::{self, EntryContent, EntryHeader},
+        entry::{self, EntryHeader},
         fetch::{self, Fetched},
         pack::AdoptedPack,
     },
@@ -238,11 +238,7 @@ impl Transaction {
             let kind = adopted.kind(position)?;
             let bytes = adopted.entry(position)?;
             let header = EntryHeader::parse(&bytes)?;
-            let base = match header.content {
-                EntryContent::Whole(_) => None,
-                EntryContent::ReferenceDelta(base) => Some(base),
-                EntryContent::OffsetDelta(distance) => Some(adopted.id(adopted.base(position, distance)?)?),
-            };
+            let base = adopted.base_id_of(position, &header)?;
             let entry = entry::with_stream(base, kind, header.inflated_size, header.stream(&bytes));
             let attributes = Attributes::new(kind, None);
             self.add(id, NewObject { attributes, form: Form::Entry(entry.into()), content: None })?;

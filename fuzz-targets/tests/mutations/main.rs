@@ -10,6 +10,7 @@ mod mutation;
 use kalends_fuzz_targets::{TARGETS, Target, target};
 use mutation::Random;
 use std::{
+    io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -30,9 +31,7 @@ fn variable(name: &str) -> Option<u64> {
 
 fn replay(target: &Target, seed: u64) -> String {
     let name = target.name;
-    format!(
-        "replay: KALENDS_FUZZ_SEED={seed} cargo test --release -p kalends-fuzz-targets --test mutations {name}"
-    )
+    format!("replay: KALENDS_FUZZ_SEED={seed} cargo test -p kalends-fuzz-targets --test mutations {name}")
 }
 
 /// Ends the process when an input takes too long.
@@ -94,7 +93,9 @@ fn fuzz(name: &str) {
         }
     }
     let first = first.unwrap_or(0);
-    println!("{name}: {inputs} inputs (seeds {first} to {})", first + inputs as u64 - 1);
+    // Shown also when the test harness captures what tests print: it is what the test's success is worth.
+    let last = first + inputs as u64 - 1;
+    let _ = writeln!(io::stderr(), "{name}: {inputs} inputs (seeds {first} to {last})");
 }
 
 macro_rules! tests {

@@ -1,7 +1,7 @@
 //! Pushes that succeed.
 
 use crate::{commit_events, server_with_events};
-use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, event};
+use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, event, noise};
 use std::process::Stdio;
 
 #[test]
@@ -26,15 +26,8 @@ fn a_big_push_arrives_whole() {
     let copy = WorkingCopy::clone_of(&server, &directory, "source");
     commit_events(&copy, 4000);
     // What compression cannot make small: 24 MiB in three files beside the calendar.
-    let mut state = 1u64;
-    for name in ["one", "two", "three"] {
-        let noise: Vec<u8> = (0..1 << 20)
-            .flat_map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state ^ (state >> 29)).to_le_bytes()
-            })
-            .collect();
-        copy.write(&format!("attachments/{name}.bin"), &noise);
+    for (seed, name) in (1..).zip(["one", "two", "three"]) {
+        copy.write(&format!("attachments/{name}.bin"), noise(seed, 8 << 20));
     }
     copy.commit_all("Add attachments");
     copy.push();

@@ -1,7 +1,7 @@
 //! A server that keeps the history of some days only.
 
 use crate::commit_events;
-use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, event, server::program};
+use kalends_interop_tests::{Server, TemporaryDirectory, WorkingCopy, event, noise, server::program};
 use std::{
     path::Path,
     process::Command,
@@ -13,17 +13,8 @@ const DAY: u64 = 24 * 60 * 60;
 const DAYS: u64 = 60;
 const KEPT: u64 = 30;
 
-/// Bytes that do not compress.
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(4000).collect()
-}
+/// Bytes of the notes.
+const NOTES: usize = 4000;
 
 /// Commits an event and some notes in the morning, and other notes in the afternoon, so many days ago.
 fn commit_day(copy: &WorkingCopy, days_ago: u64) {
@@ -34,7 +25,7 @@ fn commit_day(copy: &WorkingCopy, days_ago: u64) {
             let event = event::event(days_ago as u32);
             copy.write(&format!("calendar/{}", event.name), &event.text);
         }
-        copy.write("notes", noise(days_ago * 24 + hour));
+        copy.write("notes", noise(days_ago * 24 + hour, NOTES));
         copy.run(&["add", "--all"]);
         let date = format!("@{} +0000", midnight + hour * 3600);
         let mut commit = copy.command(&["commit", "--quiet", "--message", "Write"]);
@@ -105,7 +96,7 @@ fn every_protocol_version_clones_deepens_fetches_and_pushes_what_is_left() {
         let days = copy.run(&["log", "--format=%s", "days"]);
         assert!(days.lines().all(|line| line.starts_with("Keep 20")), "{days}");
         let notes = copy.command(&["cat-file", "blob", "days:notes"]).output().unwrap().stdout;
-        assert_eq!(notes, noise((KEPT + 1) * 24 + 16));
+        assert_eq!(notes, noise((KEPT + 1) * 24 + 16, NOTES));
         copy.fsck();
 
         let shallow = parent.clone_into(&format!("shallow{version}"), &url, &["--depth=3"]);

@@ -9,7 +9,7 @@ use crate::{
     format::record::{Attributes, Record},
     objects::{
         delta,
-        entry::{EntryContent, MAX_ENTRY_HEADER},
+        entry::{EntryContent, MAX_ENTRY_HEADER, MAX_KEPT_CHAIN},
         zlib,
     },
 };
@@ -18,8 +18,8 @@ use gix_object::Kind;
 
 /// The most objects of one new pack: 16 MiB of memory. More become several packs; in tests sooner.
 pub(super) const MAX_OBJECTS: usize = if cfg!(test) { 1 << 14 } else { 1 << 17 };
-/// The longest chain of deltas that is copied, as in `git repack`; what would be deeper is encoded anew.
-const MAX_DEPTH: u8 = 50;
+/// The longest chain of deltas that is copied; what would be deeper is encoded anew.
+const MAX_DEPTH: u8 = MAX_KEPT_CHAIN;
 /// The depth is being computed: a chain that comes here again is a circle.
 const COMPUTING: u8 = u8::MAX;
 const UNKNOWN: u8 = u8::MAX - 1;

@@ -199,11 +199,6 @@ impl<'a> Reachability<'a> {
         Ok(!self.stack.is_empty())
     }
 
-    /// Objects are needed, whether they can be reached or not.
-    pub(super) fn keep(&mut self, ids: Vec<ObjectId>) {
-        self.stack.extend(ids.into_iter().map(Work::Any));
-    }
-
     /// Follows what was gathered to its end.
     pub(super) async fn follow(&mut self, pace: &Pace) -> Result<(), Error> {
         while let Some(work) = self.stack.pop() {

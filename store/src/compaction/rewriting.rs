@@ -31,11 +31,16 @@ use crate::{
 };
 use gix_hash::ObjectId;
 use gix_object::Kind;
-use std::{cell::RefCell, collections::BTreeMap, ops::Range, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    rc::Rc,
+};
 
-/// Trees and the like in extents of their own go into packs up to this size; larger ones, and all such
-/// blobs, stay.
-const MAX_MOVED: u32 = 8 << 20;
+/// Trees and the like in extents of their own go into packs up to this size, which is smaller in tests; larger
+/// ones, and all such blobs, stay.
+const MAX_MOVED: u32 = if cfg!(test) { 2 << 20 } else { 8 << 20 };
 /// Bytes that become reachable while a collection is under way, and are then saved from it.
 const MAX_SAVED: usize = 4 << 20;
 /// After so many rounds, what became reachable meanwhile is followed without giving way.
@@ -298,8 +303,11 @@ impl Rewriting<'_> {
 
     /// Finds what no reference reaches, and writes anew, without it, what it is stored among, if that pays.
     async fn collect(&mut self) -> Result<(), Error> {
-        let moment = Moment::now(self.core);
         let moves = self.repository.borrow().stranding_moves;
+        // References have their old values, and keep what these reach, until a move is durable: those that are
+        // counted must be.
+        Moment::now(self.core).durable(self.core).await?;
+        let moment = Moment::now(self.core);
         let journaling = Journaling::begin(self.repository);
         let mut reachability = Reachability::new(self.core, self.repository)?;
         reachability.follow_references(self.pace).await?;
@@ -319,7 +327,7 @@ impl Rewriting<'_> {
         }
         let mut units = Units::choose(&reachability, self.effort);
         if units.pays {
-            self.heed_bases(&mut reachability, &mut units).await?;
+            self.heed_bases(&reachability, &mut units).await?;
         }
         let mut rewrite = Rewrite::default();
         if units.pays {
@@ -346,36 +354,28 @@ impl Rewriting<'_> {
         self.adopt(rewrite).await
     }
 
-    /// Objects of the log may be deltas against what is not reachable, and goes: they are written anew then.
-    /// For those that cannot be, since they stay where they are, the base is kept.
-    async fn heed_bases(&self, reachability: &mut Reachability<'_>, units: &mut Units) -> Result<(), Error> {
+    /// Objects of the log may be deltas against what is not reachable, and goes: they are written anew then, also
+    /// those that would stay where they are.
+    async fn heed_bases(&self, reachability: &Reachability<'_>, units: &mut Units) -> Result<(), Error> {
         let reader = EntryReader::new(self.core, &[]);
-        loop {
-            let mut kept = Vec::new();
-            for (number, record) in reachability.records.iter().enumerate() {
-                let leaves = units.log && !stays(record);
-                if leaves || !reachability.live_records.get(number) {
-                    continue;
-                }
-                let (id, place) = (record.id(), Place::of(record));
-                let (header, _) = reader.start(place)?;
-                if let Some(base) = reader.base(&id, place, &header)?
-                    && !reachability.is_live(&base)?
-                {
-                    match stays(record) {
-                        true => kept.push(base),
-                        false => units.take_log(),
-                    }
-                }
-                self.pace.spend(1000).await;
+        for (number, record) in reachability.records.iter().enumerate() {
+            let leaves = units.log && !stays(record);
+            if leaves || !reachability.live_records.get(number) {
+                continue;
             }
-            if kept.is_empty() {
-                return Ok(());
+            let (id, place) = (record.id(), Place::of(record));
+            let (header, _) = reader.start(place)?;
+            if let Some(base) = reader.base(&id, place, &header)?
+                && !reachability.is_live(&base)?
+            {
+                match stays(record) {
+                    true => units.take_large(number, record),
+                    false => units.take_log(),
+                }
             }
-            // They may be deltas themselves.
-            reachability.keep(kept);
-            reachability.follow(self.pace).await?;
+            self.pace.spend(1000).await;
         }
+        Ok(())
     }
 
     /// The shallow list without commits that are dropped. It goes along also when it stays as it is, so that
@@ -402,13 +402,12 @@ impl Rewriting<'_> {
         let mut order = BySegment::default();
         for (number, record) in reachability.records.iter().enumerate() {
             let live = reachability.live_records.get(number);
-            if !stays(record) && units.log {
+            let leaves = units.takes(number, record);
+            if leaves || (stays(record) && !live) {
                 ranges.push(moment.range(record));
-                if live {
-                    order.add(record, number);
-                }
-            } else if stays(record) && !live {
-                ranges.push(moment.range(record));
+            }
+            if leaves && live {
+                order.add(record, number);
             }
         }
         let dropped_packs: Vec<_> =
@@ -501,6 +500,8 @@ struct Units {
     log: bool,
     /// Packs, by their numbers.
     packs: Vec<usize>,
+    /// What is in extents of its own and would stay there, were its base not unreachable: numbers of records.
+    large: HashSet<usize>,
     /// What is reachable of them, in bytes, about.
     live: u64,
     /// What is reachable of the repository's part of the log, in bytes.
@@ -553,7 +554,20 @@ impl Units {
             live = log_live + all_packs.iter().map(|(_, length)| length).sum::<u64>();
             live = live.saturating_sub(gone_from_packs);
         }
-        Self { pays, log, packs, live, log_live, into_log: live < MIN_PACK, unreachable }
+        let large = HashSet::new();
+        Self { pays, log, packs, large, live, log_live, into_log: live < MIN_PACK, unreachable }
+    }
+
+    /// Whether an object that is in no pack is written anew, if it is reachable.
+    fn takes(&self, number: usize, record: &Record) -> bool {
+        if stays(record) { self.large.contains(&number) } else { self.log }
+    }
+
+    /// A large object is written anew too.
+    fn take_large(&mut self, number: usize, record: &Record) {
+        self.large.insert(number);
+        self.live += u64::from(record.length());
+        self.into_log = self.live < MIN_PACK;
     }
 
     /// The repository's part of the log is written anew too.
@@ -572,9 +586,9 @@ impl Units {
         let (mut objects, mut others) = (0, Vec::new());
         for (number, record) in reachability.records.iter().enumerate() {
             match (reachability.live_records.get(number), stays(record)) {
-                (true, true) => others.push(record.id()),
+                (true, true) if !self.large.contains(&number) => others.push(record.id()),
                 (true, false) => objects += 1,
-                (false, _) => {}
+                _ => {}
             }
         }
         // What only a reference leads to is no boundary.
@@ -585,6 +599,7 @@ impl Units {
             return None;
         }
         objects += reachability.packs.iter().map(|marked| marked.live.count()).sum::<u64>();
+        objects += self.large.len() as u64;
         ends.append(&mut others);
         let packs = objects.div_ceil(MAX_OBJECTS as u64) as u32;
         Some(Ends::of_several(ends, packs))

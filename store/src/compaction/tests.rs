@@ -4,6 +4,10 @@ use super::*;
 use crate::{
     EntryKind, FormatOptions, Kind, ObjectId, Objects, OpenOptions, ReferenceUpdate, Repository, TreeEdit,
     check_device,
+    commit::{Cut, EncodedObject, Submission},
+    format::record::Attributes,
+    noise::noise,
+    objects::entry::encode_whole,
 };
 use futures_executor::block_on;
 use kalends_block_backend::{BlockDevice, MemoryDevice};
@@ -16,18 +20,6 @@ fn event(number: usize, version: usize) -> Vec<u8> {
     let filler: String =
         (0..20).map(|line| format!("X-P-{line}:{}\r\n", (number + 7) * (line + 3) * 7919)).collect();
     format!("BEGIN:VEVENT\r\nUID:{number}\r\nSEQUENCE:{version}\r\n{filler}END:VEVENT\r\n").into()
-}
-
-/// Bytes that do not compress.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 /// Commits one file in a directory of a branch.
@@ -321,6 +313,31 @@ fn what_becomes_reachable_while_it_is_collected_is_saved() {
 }
 
 #[test]
+fn what_a_move_that_is_not_durable_yet_leaves_is_collected() {
+    let device = device(32);
+    let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("ada").unwrap();
+    let lost = put(&repository, "refs/heads/side", "lost.bin", noise(1, 3_000_000));
+    put(&repository, MAIN, "kept.bin", noise(2, 1_000_000));
+    let mut transaction = repository.transaction();
+    let (name, expected) = ("refs/heads/side".into(), Some(lost));
+    transaction.update_reference(ReferenceUpdate { name, expected, new: None });
+    let deletion = transaction.submit().unwrap();
+    assert_eq!(repository.reference("refs/heads/side"), Some(lost), "nobody has waited for it");
+    // As a routine, which looks again only when references have been moved again.
+    let mut maintenance = Box::pin(store.maintain());
+    let waker = futures_util::task::noop_waker();
+    for _ in 0..10_000 {
+        assert!(maintenance.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(maintenance);
+    block_on(deletion).unwrap();
+    assert!(!repository.contains(&lost));
+    assert_eq!(repository.state().borrow().stranding_moves, 0);
+    assert_clean(&device, &store);
+}
+
+#[test]
 fn what_somebody_reads_is_not_collected() {
     let device = device(32);
     let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
@@ -392,6 +409,96 @@ fn what_is_made_from_something_unreachable_is_whole_when_that_goes() {
     drop(maintenance);
     assert!(!repository.contains(&former) && !repository.contains(&commit), "collected");
     assert_eq!(reachable(&repository).len(), 3 + 99 + 4);
+    assert_clean(&device, &store);
+}
+
+/// An entry whose name does not compress.
+fn entry_of(number: u64, blob: ObjectId) -> TreeEdit {
+    let name = noise(number, 250).into_iter().map(|byte| if matches!(byte, 0 | b'/') { b'x' } else { byte });
+    TreeEdit { name: name.collect(), entry: Some((EntryKind::Blob, blob)) }
+}
+
+/// The edits that add so many entries, and the one that takes the first of them away.
+fn entries(numbers: std::ops::Range<u64>, first: ObjectId, blob: ObjectId) -> (Vec<TreeEdit>, TreeEdit) {
+    let start = numbers.start;
+    let edits: Vec<_> =
+        numbers.map(|number| entry_of(number, if number == start { first } else { blob })).collect();
+    let removal = TreeEdit { name: edits[0].name.clone(), entry: None };
+    (edits, removal)
+}
+
+/// Makes a commit without parents, of the tree that the edits make upon another, the only history of `main`.
+fn begin_anew(repository: &Repository, base: Option<ObjectId>, edits: &[TreeEdit]) -> [ObjectId; 2] {
+    let mut transaction = repository.transaction();
+    let tree = transaction.edit_tree(base.as_ref(), edits).unwrap();
+    let who = "A <a@example.org> 1700000000 +0000";
+    let text = format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nbegin\n");
+    let commit = transaction.insert(Kind::Commit, text).unwrap();
+    let (name, expected) = (MAIN.into(), repository.reference(MAIN));
+    transaction.update_reference(ReferenceUpdate { name, expected, new: Some(commit) });
+    block_on(transaction.submit().unwrap()).unwrap();
+    [tree, commit]
+}
+
+fn insert(repository: &Repository, content: Vec<u8>) -> ObjectId {
+    let mut transaction = repository.transaction();
+    let blob = transaction.insert(Kind::Blob, content).unwrap();
+    block_on(transaction.submit().unwrap()).unwrap();
+    blob
+}
+
+#[test]
+fn a_large_delta_is_whole_when_its_base_goes() {
+    let device = device(64);
+    let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("ada").unwrap();
+    let (lost, kept) = (insert(&repository, noise(1, 1000)), insert(&repository, noise(2, 1000)));
+    let (edits, removal) = entries(0..10_000, lost, kept);
+    let [former, commit] = begin_anew(&repository, None, &edits);
+    let (mut edits, _) = entries(10_000..19_500, kept, kept);
+    edits.push(removal);
+    let [tree, _] = begin_anew(&repository, Some(former), &edits);
+    assert_eq!(repository.link(&tree).unwrap().base, Some(former));
+    let record = repository.state().borrow().index.get(&tree).unwrap();
+    assert!(record.length() > 2 << 20, "it is in an extent of its own, and too large to be moved");
+    let done = block_on(store.compact()).unwrap();
+    for gone in [former, commit, lost] {
+        assert!(!repository.contains(&gone));
+    }
+    assert_eq!(done.unreachable, 3);
+    assert_eq!(repository.link(&tree).unwrap().base, None);
+    assert_eq!(reachable(&repository).len(), 3);
+    assert_clean(&device, &store);
+}
+
+#[test]
+fn a_base_that_lacks_what_it_refers_to_does_not_hinder_a_collection() {
+    let device = device(64);
+    let store = Store::format(device.clone(), &FormatOptions::default()).unwrap();
+    let repository = store.create_repository("ada").unwrap();
+    let kept = insert(&repository, noise(2, 1000));
+    // As a repair leaves it that has found a blob damaged, and no reference that leads to it.
+    let absent = ObjectId::Sha1([7; 20]);
+    let (edits, removal) = entries(0..10_000, absent, kept);
+    let former = crate::Tree::default().edit(&edits).unwrap().unwrap();
+    let id = former.id().unwrap();
+    let objects = vec![EncodedObject {
+        id,
+        attributes: Attributes::new(Kind::Tree, None),
+        entry: encode_whole(Kind::Tree, &former.to_bytes()).into(),
+    }];
+    let submission =
+        Submission { objects, packs: vec![], updates: vec![], strands: vec![], cut: Cut::default() };
+    repository.core().submit(repository.state(), submission).unwrap();
+    let (mut edits, _) = entries(10_000..19_500, kept, kept);
+    edits.push(removal);
+    let [tree, _] = begin_anew(&repository, Some(id), &edits);
+    assert_eq!(repository.link(&tree).unwrap().base, Some(id));
+    put(&repository, "refs/heads/side", "more.bin", noise(3, 500_000));
+    set_reference(&repository, "refs/heads/side", None);
+    let done = block_on(store.compact()).unwrap();
+    assert_eq!((done.set_aside, repository.contains(&id)), (0, false));
+    assert_eq!(reachable(&repository).len(), 3);
     assert_clean(&device, &store);
 }
 

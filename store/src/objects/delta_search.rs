@@ -137,7 +137,7 @@ fn hash(block: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::delta::apply;
+    use crate::{noise::noise, objects::delta::apply};
     use proptest::prelude::*;
 
     #[test]
@@ -156,9 +156,7 @@ mod tests {
 
     #[test]
     fn what_has_nothing_in_common_has_no_delta() {
-        let noise = |seed: u64| -> Vec<u8> {
-            (1..2000_u64).map(|at| ((at * seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
-        };
+        let noise = |seed: u64| noise(seed, 2000);
         assert_eq!(DeltaBase::new(noise(3).into()).unwrap().delta(&noise(5), 1000), None);
         let new = |length: usize| DeltaBase::new(vec![0; length].into());
         assert!(

@@ -12,6 +12,9 @@ use gix_pack::data::{self, entry::Header};
 
 /// The longest chain of deltas that is followed: git's own bound for packs.
 pub(crate) const MAX_DELTA_CHAIN: usize = 4095;
+/// The longest chain of deltas that is kept as somebody else made it, when a push is taken apart and when packs
+/// are written anew: what git packs to (`pack.depth`). Longer ones cost more to read than they save.
+pub(crate) const MAX_KEPT_CHAIN: u8 = 50;
 /// The largest header of an entry: 10 bytes of type and size, 20 of base.
 pub(crate) const MAX_ENTRY_HEADER: usize = 30;
 

@@ -3,7 +3,7 @@
 //! An index is read a page at a time through the store's cache of pages, each page compared with its
 //! checksum. What stays in memory of an index is its table: 16 bytes a page, a sixth of a byte an object.
 
-use super::entry::{EntryHeader, MAX_ENTRY_HEADER};
+use super::entry::{EntryContent, EntryHeader, MAX_ENTRY_HEADER};
 use crate::{
     Error, Object, Pace,
     disk::Disk,
@@ -370,6 +370,25 @@ impl AdoptedPack {
         let found = base.map(|base| self.at_offset(base)).transpose()?.flatten();
         let found = found.ok_or_else(|| Error::Malformed("a delta's base is no entry of the pack".into()))?;
         self.id(found)
+    }
+
+    /// What the entry at a position is a delta against, if it is one: an object of the pack, or, in one that
+    /// is not complete yet, of the repository.
+    pub(crate) fn base_id(&self, position: PackPosition) -> Result<Option<ObjectId>, Error> {
+        self.base_id_of(position, &self.header(position)?)
+    }
+
+    /// [`base_id`](Self::base_id), where the header of the entry has been read already.
+    pub(crate) fn base_id_of(
+        &self,
+        position: PackPosition,
+        header: &EntryHeader,
+    ) -> Result<Option<ObjectId>, Error> {
+        Ok(match header.content {
+            EntryContent::Whole(_) => None,
+            EntryContent::ReferenceDelta(base) => Some(base),
+            EntryContent::OffsetDelta(distance) => Some(self.id(self.base(position, distance)?)?),
+        })
     }
 
     /// The base of a delta that is `distance` bytes before an entry.

@@ -1,7 +1,7 @@
 //! What is cut off, what is left of it, and what becomes of the space.
 
 use super::{day::DAY, *};
-use crate::{EntryKind, FormatOptions, OpenOptions, Store, TreeEdit, check_device};
+use crate::{EntryKind, FormatOptions, OpenOptions, Store, TreeEdit, check_device, noise::noise};
 use futures_executor::block_on;
 use kalends_block_backend::{BlockDevice, MemoryDevice};
 use proptest::prelude::*;
@@ -19,22 +19,14 @@ fn store() -> (Rc<MemoryDevice>, Store, Repository) {
     (device, store, repository)
 }
 
-/// Bytes that do not compress, so many that a commit alone is worth collecting.
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(100_000).collect()
-}
+/// Bytes of a file that does not compress, so many that a commit alone is worth collecting.
+const FILE: usize = 100_000;
 
 /// Adds a commit with a file of its own content.
 fn commit(repository: &Repository, parents: &[ObjectId], time: i64, text: &str) -> ObjectId {
     let mut transaction = repository.transaction();
-    let blob = transaction.insert(Kind::Blob, noise(xxhash_rust::xxh3::xxh3_64(text.as_bytes()))).unwrap();
+    let blob =
+        transaction.insert(Kind::Blob, noise(xxhash_rust::xxh3::xxh3_64(text.as_bytes()), FILE)).unwrap();
     let edit = TreeEdit { name: b"event.ics".into(), entry: Some((EntryKind::Blob, blob)) };
     let tree = transaction.edit_tree(None, &[edit]).unwrap();
     let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
@@ -308,7 +300,7 @@ fn history_is_cut_off_on_a_full_device_too() {
     days(&repository, MAIN, 0..5);
     let full = (0..).find_map(|number| {
         let mut transaction = repository.transaction();
-        transaction.insert(Kind::Blob, noise(number)).unwrap();
+        transaction.insert(Kind::Blob, noise(number, FILE)).unwrap();
         transaction.submit().and_then(block_on).err()
     });
     assert!(matches!(full, Some(Error::DeviceFull)), "{full:?}");

@@ -1,6 +1,10 @@
 //! How much is tried.
 
-use std::{fmt, ops::AddAssign};
+use std::{
+    fmt,
+    io::{self, Write},
+    ops::AddAssign,
+};
 
 /// Crash states of random workloads when nothing else is said: some seconds in a debug build.
 const DEFAULT_STATES: usize = 1500;
@@ -17,9 +21,13 @@ pub(crate) fn seed() -> Option<u64> {
 
 /// How to run one seed of a test again.
 pub(crate) fn replay(seed: u64, test: &str) -> String {
-    format!(
-        "replay: KALENDS_CRASH_SEED={seed} cargo test --release -p kalends-store --test crash {test} -- --nocapture"
-    )
+    format!("replay: KALENDS_CRASH_SEED={seed} cargo test -p kalends-store --test crash {test}")
+}
+
+/// Says what a test has done, also when the test harness captures what tests print: how much was tried is what its
+/// success is worth.
+pub(crate) fn report(test: &str, done: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "{test}: {done}");
 }
 
 fn variable(name: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Crashes during compaction and collection: what is found is the old state or the new one.
 
 use crate::{
-    budget::Counts,
+    budget::{self, Counts},
     exhaustive::{Workload, crash_all, crash_everywhere},
     session::{Operation, Operation::*, Session},
 };
@@ -95,7 +95,7 @@ fn a_crash_at_any_write_or_flush_of_a_compaction_leaves_the_old_state_or_the_new
         let ends = !name.contains("killed") && !name.contains("removed");
         assert!(done.packs + done.unreachable > 0 || !ends, "{name}");
     });
-    println!("compaction: {counts}");
+    budget::report("compaction", &counts);
     assert!(counts.states() > 1000 && counts.ahead > 50 && counts.doubtful > 1000);
 }
 

@@ -1,7 +1,7 @@
 //! Small workloads with a crash at every write and every flush, and every possible loss at each.
 
 use crate::{
-    budget::Counts,
+    budget::{self, Counts},
     random::Random,
     session::{Operation, Operation::*, Session},
     timeline::Timeline,
@@ -235,6 +235,6 @@ fn examine(
 #[test]
 fn after_a_crash_at_any_write_or_flush_all_acknowledged_changes_are_there_and_none_by_half() {
     let counts = crash_all(workloads(), |_, _| {});
-    println!("exhaustive: {counts}");
+    budget::report("exhaustive", &counts);
     assert!(counts.states() > 1000 && counts.ahead > 100 && counts.doubtful > 1000);
 }

@@ -9,7 +9,7 @@
 //! blocks unreadable, and of some the repositories are exported and checked by stock git.
 //!
 //! `KALENDS_CRASH_STATES=100000` sets how many crash states are examined, and a failure prints the
-//! `KALENDS_CRASH_SEED` that replays it. Both want `--release`, and `-- --nocapture` shows the counts.
+//! `KALENDS_CRASH_SEED` that replays it. The counts are shown in any case.
 
 mod budget;
 mod clone;

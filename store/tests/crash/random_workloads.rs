@@ -264,7 +264,7 @@ fn long_workloads_survive_crashes_at_random_moments() {
         }
     });
     let counts = *total.lock().unwrap();
-    println!("random: {counts}");
+    budget::report("random", &counts);
     if budget::seed().is_none() {
         assert!(counts.states() >= budget::states() && counts.ahead > 0);
         assert!(counts.full > 0 || counts.workloads < 100, "no device was full");

@@ -1,7 +1,7 @@
 //! Crashes while the shallow boundary moves, and while what is below it is collected.
 
 use crate::{
-    budget::Counts,
+    budget::{self, Counts},
     exhaustive::crash_everywhere,
     session::{Operation, Operation::*, Session},
 };
@@ -92,6 +92,6 @@ fn a_crash_at_any_write_or_flush_leaves_the_boundary_with_its_days_where_it_was_
         }
         println!("{name}: {} states", counts.states() - before);
     }
-    println!("retention: {counts}");
+    budget::report("retention", &counts);
     assert!(counts.states() > 1000 && counts.ahead > 50 && counts.doubtful > 1000);
 }

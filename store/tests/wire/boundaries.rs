@@ -1,7 +1,7 @@
 //! Clones of packs that were pushed on top of what a repository had.
 
 use crate::{
-    clones::{clone, empty, objects, unpack},
+    clones::{clone, empty, noise, objects, unpack},
     large_pushes::{MAIN, commit, device},
     repositories::{drive, push, push_body, whole},
 };
@@ -15,14 +15,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Bytes that do not compress, the same for one number.
-fn noise(number: u32) -> Vec<u8> {
-    let mut state = u64::from(number) + 77;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..8000).map(|_| next()).collect()
+/// A file that does not compress.
+fn file(number: u32) -> Vec<u8> {
+    noise(77 + u64::from(number), 8000)
 }
 
 /// Copies what `from` has beyond `old` by a fetch and a push; gives its tip and how long the pack was.
@@ -49,7 +44,7 @@ fn on_top(capabilities: &str) -> (Repository, ObjectId, ObjectId) {
     assert!(length < 512 << 10, "goes to the log");
     for number in 20..220 {
         // Files 5 to 19 stay as they are in the log.
-        commit(&client, 20 * number + number % 5, noise(number));
+        commit(&client, 20 * number + number % 5, file(number));
     }
     let (tip, length) = copy(&client, &server, Some(first), capabilities);
     assert!(length > 1 << 20, "stays a pack");
@@ -127,7 +122,7 @@ fn a_pack_on_top_of_a_pack_is_cloned_whole() {
     let mut old = None;
     for (start, end) in [(0, 100), (100, 400)] {
         for number in start..end {
-            commit(&client, number, noise(number));
+            commit(&client, number, file(number));
         }
         let (tip, length) = copy(&client, &server, old, "ofs-delta thin-pack");
         assert!(length > 512 << 10);
@@ -137,7 +132,7 @@ fn a_pack_on_top_of_a_pack_is_cloned_whole() {
     let pack = clone(&server, &tip, "ofs-delta", "");
     assert_eq!(objects(&pack), 1200);
     assert_git_takes(&pack, &tip);
-    commit(&server, 400, noise(400));
+    commit(&server, 400, file(400));
     let newer = server.reference(MAIN).unwrap();
     assert!(begins_alike(&clone(&server, &newer, "ofs-delta", ""), &pack, 2 << 20), "copied");
 }

@@ -1,6 +1,9 @@
 //! Pushes that are written to the device while they arrive.
 
-use crate::repositories::{drive, pack, push_body, whole};
+use crate::{
+    clones::noise,
+    repositories::{drive, pack, push_body, whole},
+};
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use gix_hash::ObjectId;
@@ -27,14 +30,8 @@ pub(crate) fn history() -> &'static (ObjectId, Vec<u8>) {
     HISTORY.get_or_init(|| {
         let store = Store::format(device(), &FormatOptions::default()).unwrap();
         let source = store.create_repository("source").unwrap();
-        let mut state = 5_u64;
-        let mut noise = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
-        };
         for number in 0..300 {
-            let blob: Vec<u8> = (0..10_000).map(|_| noise()).collect();
-            commit(&source, number, blob);
+            commit(&source, number, noise(number.into(), 10_000));
         }
         (source.reference(MAIN).unwrap(), pack(&source))
     })

@@ -1,7 +1,7 @@
 //! A repository whose history is cut off, as its peers see it.
 
 use crate::{
-    clones::{clone, empty, objects},
+    clones::{clone, empty, noise, objects},
     large_pushes::{MAIN, commit, device, history, push_history},
     repositories::{drive, grow, pack, push, push_body, whole},
 };
@@ -96,12 +96,7 @@ fn what_was_given_back_is_refused_with_its_reason() {
     // What a collection waits for: enough of it.
     for number in 0..3 {
         let mut transaction = repository.transaction();
-        let mut state = number + 1_u64;
-        let noise = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        });
-        transaction.insert(Kind::Blob, noise.take(100_000).collect::<Vec<u8>>()).unwrap();
+        transaction.insert(Kind::Blob, noise(number, 100_000)).unwrap();
         drive(transaction.submit().unwrap()).unwrap();
     }
     drive(store.compact()).unwrap();
