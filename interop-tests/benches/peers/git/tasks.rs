@@ -5,7 +5,7 @@ use super::{
     server::{Server, Transport},
 };
 use crate::{
-    load::{Client, Failure, Load, Request, Samples, one_after_another},
+    load::{Client, Failure, Request, Samples, in_turn, one_after_another},
     report::{Outcome, Results, Task},
     scale::Scale,
     servers::Kind,
@@ -24,21 +24,21 @@ const PUSHED_EVENTS: u32 = 10_000;
 
 const KALENDS: &str = Kind::Kalends.name();
 
-/// Measures Kalends, and with peers git after it.
+/// Measures Kalends, and with peers git beside it.
 pub(crate) fn measure(scale: &Scale, peers: bool, results: &mut Results) {
     let directory = TemporaryDirectory::new();
     match history(scale, directory.path()) {
         Ok((kalends, fetcher)) => {
-            reads(&kalends, scale, fetcher, directory.path(), results);
-            drop(kalends);
+            let mut servers = vec![kalends];
             for transport in transports(peers) {
                 match Server::http_backend(&directory.join("history"), *transport) {
-                    Ok(server) => reads(&server, scale, fetcher, directory.path(), results),
+                    Ok(server) => servers.push(server),
                     Err(failure) => {
                         results.add(Task::Clone, scale.commits, transport.http_backend(), Err(failure));
                     }
                 }
             }
+            reads(&servers, scale, fetcher, directory.path(), results);
         }
         Err(failure) => results.add(Task::Clone, scale.commits, KALENDS, Err(failure)),
     }
@@ -72,35 +72,41 @@ fn history(scale: &Scale, directory: &Path) -> Result<(Server, &'static str), Fa
     Ok((server, "fetcher"))
 }
 
-fn reads(server: &Server, scale: &Scale, fetcher: &str, directory: &Path, results: &mut Results) {
-    eprintln!("measuring {} with {} commits …", server.name(), scale.commits);
-    let (git, url) = (server.git(directory), server.url());
-    let mut add = |task, samples: Samples| {
-        results.add(task, scale.commits, server.name(), samples.map(Outcome::Times));
+fn reads(servers: &[Server], scale: &Scale, fetcher: &str, directory: &Path, results: &mut Results) {
+    let load = &scale.git;
+    let mut add = |task, all: Vec<Samples>| {
+        for (server, samples) in servers.iter().zip(all) {
+            results.add(task, scale.commits, server.name(), samples.map(Outcome::Times));
+        }
     };
     let copy = directory.join("copy");
-    let nothing = || remove(&copy);
-    add(Task::Clone, timed(&scale.git, &git, nothing, &["clone", "--quiet", "--bare", &url, "copy"]));
-    add(Task::PackOfClone, pack_of_clone(server, scale, directory));
-    let earlier = || {
+    eprintln!("cloning {} commits …", scale.commits);
+    let clone = in_turn(load, servers.len(), |one, _| {
         remove(&copy)?;
-        let arguments = ["clone", "--quiet", "--mirror", "--local", fetcher, "copy"];
-        git.run(&arguments).map(drop).map_err(Failure::Refused)
-    };
-    let fetch = ["-C", "copy", "fetch", "--quiet", &url, "main:main"];
-    add(Task::Fetch, timed(&scale.git, &git, earlier, &fetch));
-    add(Task::ExchangeOfFetch, exchange_of_fetch(server, scale, fetcher, directory));
+        timed(&servers[one], directory, &["clone", "--quiet", "--bare", &servers[one].url(), "copy"])
+    });
+    add(Task::Clone, clone);
+    add(Task::PackOfClone, servers.iter().map(|server| pack_of_clone(server, scale, directory)).collect());
+    eprintln!("fetching {NEW_COMMITS} of them …");
+    let fetch = in_turn(load, servers.len(), |one, _| {
+        remove(&copy)?;
+        let earlier = ["clone", "--quiet", "--mirror", "--local", fetcher, "copy"];
+        Git::new(directory).run(&earlier).map_err(Failure::Refused)?;
+        let fetch = ["-C", "copy", "fetch", "--quiet", &servers[one].url(), "main:main"];
+        timed(&servers[one], directory, &fetch)
+    });
+    add(Task::Fetch, fetch);
+    let exchange = servers.iter().map(|server| exchange_of_fetch(server, scale, fetcher, directory));
+    add(Task::ExchangeOfFetch, exchange.collect());
     let _ = remove(&copy);
 }
 
-/// Times a command of git; what comes before it each time is not counted.
-fn timed(load: &Load, git: &Git, before: impl Fn() -> Result<(), Failure>, arguments: &[&str]) -> Samples {
-    one_after_another(load, |_| {
-        before()?;
-        let start = Instant::now();
-        git.run(arguments).map_err(Failure::Refused)?;
-        Ok(start.elapsed())
-    })
+/// Times a command of git.
+fn timed(server: &Server, directory: &Path, arguments: &[&str]) -> Result<Duration, Failure> {
+    let git = server.git(directory);
+    let start = Instant::now();
+    git.run(arguments).map_err(Failure::Refused)?;
+    Ok(start.elapsed())
 }
 
 /// The pack of a clone, asked for by the load generator in git's protocol version 2 and thrown away: the

@@ -62,6 +62,37 @@ pub(crate) fn one_after_another(
     Ok(times)
 }
 
+/// As [`one_after_another`], of several that are compared: they take turns, so that what else the machine does
+/// meanwhile meets all of them. One that fails is asked no more.
+pub(crate) fn in_turn(
+    load: &Load,
+    count: usize,
+    mut ask: impl FnMut(usize, Duration) -> Result<Duration, Failure>,
+) -> Vec<Samples> {
+    let mut slowest = Duration::ZERO;
+    let mut all: Vec<Samples> = Vec::new();
+    for one in 0..count {
+        all.push(ask(one, load.first_limit).map(|warm| {
+            slowest = slowest.max(warm);
+            Vec::new()
+        }));
+    }
+    let least = if slowest > load.budget { 1 } else { 3 };
+    let end = Instant::now() + load.budget * count as u32;
+    let mut rounds = 0;
+    while rounds < least || (rounds < load.samples && Instant::now() < end) {
+        for (one, samples) in all.iter_mut().enumerate() {
+            let Ok(times) = samples else { continue };
+            match ask(one, load.limit) {
+                Ok(time) => times.push(time),
+                Err(failure) => *samples = Err(failure),
+            }
+        }
+        rounds += 1;
+    }
+    all
+}
+
 /// Sends the requests in turn, on so many connections side by side, and gives the number that were answered in
 /// a second. After the budget no further one begins. Every answer must have one of the statuses, or be 423: a
 /// server that refuses what comes side by side does not get it counted. Requests and answers have to be small:

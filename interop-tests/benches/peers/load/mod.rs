@@ -10,4 +10,6 @@ mod connection;
 mod drive;
 
 pub(crate) use connection::{Address, Client, Request};
-pub(crate) use drive::{Failure, Load, Samples, connect_again_and_again, one_after_another, side_by_side};
+pub(crate) use drive::{
+    Failure, Load, Samples, connect_again_and_again, in_turn, one_after_another, side_by_side,
+};
