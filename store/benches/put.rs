@@ -37,8 +37,8 @@ use std::{
 };
 use workload::{event, fill, put};
 
-/// One whole cycle of a directory's chain of deltas, with its whole tree.
-const PUTS: usize = 4096;
+/// One whole cycle of a directory's chain of deltas, with its whole tree, and one more.
+const PUTS: usize = 16_384;
 /// How many clients write at once in the second measurement.
 const TOGETHER: usize = 32;
 /// Appends of the device alone, before and after the PUTs that are compared with them.

@@ -11,13 +11,13 @@ use crate::{Error, Tree, format::record::Attributes, objects::cache::Cached};
 use gix_hash::{ObjectId, oid};
 use std::rc::Rc;
 
-/// Bytes of memory for links of chains: more than a thousand, and a chain has 28.
+/// Bytes of memory for links of chains: more than a thousand, and a chain has 30.
 pub(crate) const LINKS: usize = 384 << 10;
 
 /// See above; `docs/store-format.md` has the measurement behind it.
 pub(crate) const RADIX: u16 = 8;
-/// The last step of a chain: the next tree is whole again.
-pub(crate) const LAST_STEP: u16 = RADIX.pow(4) - 1;
+/// The last step of a chain, which is the last one that a record can hold: the next tree is whole again.
+pub(crate) const LAST_STEP: u16 = Attributes::LAST_STEP;
 /// The longest chain of a tree that was pushed on which steps are built.
 const MAX_FOREIGN_CHAIN: usize = 24;
 
@@ -102,4 +102,81 @@ fn predecessor(edited: ObjectId, source: &dyn Lineage) -> Result<Option<(ObjectI
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gix_object::Kind;
+    use std::{
+        cell::{Cell, RefCell},
+        collections::HashMap,
+    };
+
+    /// A directory that is edited again and again: how each of its trees is stored.
+    #[derive(Default)]
+    struct Directory {
+        links: RefCell<HashMap<ObjectId, Link>>,
+        /// Links that were looked at.
+        looked: Cell<usize>,
+    }
+
+    impl Lineage for Directory {
+        fn link(&self, id: &oid) -> Result<Link, Error> {
+            self.looked.set(self.looked.get() + 1);
+            Ok(self.links.borrow()[&id.to_owned()])
+        }
+
+        fn tree_on_chain(&self, _: &ObjectId) -> Result<Rc<Tree>, Error> {
+            Ok(Rc::default())
+        }
+    }
+
+    impl Directory {
+        fn step(&self, id: &ObjectId) -> u16 {
+            self.links.borrow()[id].step().unwrap()
+        }
+
+        /// Deltas that a tree is made of.
+        fn chain(&self, id: &ObjectId) -> usize {
+            let mut base = self.links.borrow()[id].base;
+            let mut deltas = 0;
+            while let Some(id) = base {
+                deltas += 1;
+                base = self.links.borrow()[&id].base;
+            }
+            deltas
+        }
+    }
+
+    fn id(number: u32) -> ObjectId {
+        let mut id = [0; 20];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        ObjectId::Sha1(id)
+    }
+
+    #[test]
+    fn a_directory_that_is_edited_without_end_has_short_chains_and_few_whole_trees() {
+        let directory = Directory::default();
+        let whole = Link { attributes: Some(Attributes::new(Kind::Tree, Some(0))), base: None };
+        directory.links.borrow_mut().insert(id(0), whole);
+        let (mut longest, mut whole) = (0, 1);
+        let edits = 2 * u32::from(LAST_STEP) + 100;
+        for number in 1..=edits {
+            let plan = plan(id(number - 1), &directory).unwrap();
+            let base = plan.base.map(|(id, _)| id);
+            whole += usize::from(base.is_none());
+            if let Some(base) = base {
+                let unit = plan.step - directory.step(&base);
+                assert!(unit.is_power_of_two() && unit.trailing_zeros() % 3 == 0, "{unit} is no power of 8");
+                assert!(plan.step.is_multiple_of(unit) && !plan.step.is_multiple_of(unit * RADIX));
+            }
+            let attributes = Some(Attributes::new(Kind::Tree, Some(plan.step)));
+            directory.links.borrow_mut().insert(id(number), Link { attributes, base });
+            assert_eq!(directory.step(&id(number)), plan.step);
+            longest = longest.max(directory.chain(&id(number)));
+        }
+        assert_eq!((longest, whole), (30, 3));
+        assert!(directory.looked.get() < 6 * edits as usize, "{}", directory.looked.get());
+    }
 }

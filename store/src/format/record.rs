@@ -23,7 +23,10 @@ pub(crate) const RECORD: usize = 32;
 pub(crate) struct Attributes(u16);
 
 impl Attributes {
-    /// `step` is below 2¹⁴ - 1.
+    /// The last place in a chain that can be told.
+    pub(crate) const LAST_STEP: u16 = (1 << 14) - 2;
+
+    /// `step` is at most [`LAST_STEP`](Self::LAST_STEP).
     pub(crate) fn new(kind: Kind, step: Option<u16>) -> Self {
         let kind = match kind {
             Kind::Blob => 0,
