@@ -168,7 +168,10 @@ mod tests {
             whole += usize::from(base.is_none());
             if let Some(base) = base {
                 let unit = plan.step - directory.step(&base);
-                assert!(unit.is_power_of_two() && unit.trailing_zeros() % 3 == 0, "{unit} is no power of 8");
+                assert!(
+                    unit.is_power_of_two() && unit.trailing_zeros().is_multiple_of(3),
+                    "{unit} is no power of 8"
+                );
                 assert!(plan.step.is_multiple_of(unit) && !plan.step.is_multiple_of(unit * RADIX));
             }
             let attributes = Some(Attributes::new(Kind::Tree, Some(plan.step)));
