@@ -69,18 +69,13 @@ pub(crate) fn in_turn(
     count: usize,
     mut ask: impl FnMut(usize, Duration) -> Result<Duration, Failure>,
 ) -> Vec<Samples> {
-    let mut slowest = Duration::ZERO;
-    let mut all: Vec<Samples> = Vec::new();
-    for one in 0..count {
-        all.push(ask(one, load.first_limit).map(|warm| {
-            slowest = slowest.max(warm);
-            Vec::new()
-        }));
-    }
-    let least = if slowest > load.budget { 1 } else { 3 };
+    // However long one takes: of a comparison, one sample each tells nothing.
+    const LEAST: usize = 3;
+    let mut all: Vec<Samples> =
+        (0..count).map(|one| ask(one, load.first_limit).map(|_| Vec::new())).collect();
     let end = Instant::now() + load.budget * count as u32;
     let mut rounds = 0;
-    while rounds < least || (rounds < load.samples && Instant::now() < end) {
+    while rounds < LEAST || (rounds < load.samples && Instant::now() < end) {
         for (one, samples) in all.iter_mut().enumerate() {
             let Ok(times) = samples else { continue };
             match ask(one, load.limit) {
