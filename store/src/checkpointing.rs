@@ -42,13 +42,10 @@ impl PreparedCheckpoint {
 /// What no repository has any more and somebody reads: packs, and segments that are not `live` anyway.
 fn still_read(state: &State, live: &BTreeSet<u32>) -> Vec<Extent> {
     let mut segments = BTreeSet::new();
-    let mut extents: Vec<Extent> =
-        state.dropped_packs.iter().filter_map(|pack| Some(pack.place()?.extent)).collect();
     for removed in &state.removed {
-        let removed = removed.borrow();
-        segments.extend(removed.segments().filter(|segment| !live.contains(segment)));
-        extents.extend(removed.pack_places().map(|place| place.extent));
+        segments.extend(removed.borrow().segments().filter(|segment| !live.contains(segment)));
     }
+    let mut extents = state.packs_still_read();
     extents.extend(segments.into_iter().map(|first| Extent { first, count: 1 }));
     extents
 }

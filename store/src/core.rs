@@ -318,6 +318,16 @@ impl State {
         }
     }
 
+    /// Where packs are that no repository has any more, and that somebody still reads.
+    pub(crate) fn packs_still_read(&self) -> Vec<Extent> {
+        let dropped = self.dropped_packs.iter().filter_map(|pack| pack.place());
+        let mut extents: Vec<Extent> = dropped.map(|place| place.extent).collect();
+        for removed in &self.removed {
+            extents.extend(removed.borrow().pack_places().map(|place| place.extent));
+        }
+        extents
+    }
+
     /// Notes that the segments of an extent hold data.
     pub(crate) fn add_data(&mut self, extent: Extent) {
         self.data_segments.extend(extent.segments());

@@ -519,7 +519,7 @@ impl<'a> Loader<'a> {
             Change::Remove(number) => {
                 self.removed = true;
                 let removed = self.repositories.remove(number).ok_or_else(|| missing(*number))?;
-                self.released.extend(removed.packs.iter().filter_map(|pack| Some(pack.place()?.extent)));
+                self.released.extend(removed.pack_places().map(|place| place.extent));
                 return Ok(());
             }
             Change::Object(number, record) => {

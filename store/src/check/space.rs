@@ -32,10 +32,8 @@ pub(super) fn check(core: &Core, findings: &mut Findings<'_>) {
         let released = prepared.released().iter().filter(|extent| **extent != state.checkpoint.extent);
         uses.extend(released.map(|extent| (*extent, "what the checkpoint before needs".into())));
     }
-    let dropped = state.dropped_packs.iter().filter_map(|pack| pack.place());
-    let removed = state.removed.iter().flat_map(|removed| removed.borrow().pack_places().collect::<Vec<_>>());
-    let still_read = dropped.chain(removed);
-    uses.extend(still_read.map(|place| (place.extent, "a pack that is still being read".into())));
+    let still_read = state.packs_still_read().into_iter();
+    uses.extend(still_read.map(|extent| (extent, "a pack that is still being read".into())));
     uses.extend(state.space.kept().map(|extent| (extent, "what a checkpoint before needs".into())));
     uses.extend(state.space.free_extents().map(|extent| (extent, "free space".into())));
     uses.sort_by_key(|(extent, _)| *extent);

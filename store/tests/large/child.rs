@@ -51,9 +51,9 @@ pub(crate) fn options() -> OpenOptions {
 }
 
 /// Serves the request `directory/request` upon the device `directory/device` in a process of its own: a push
-/// (`receive-pack`), a fetch (`upload-pack`), a repair from the clone `directory/source.git` (`repair`), or a list of objects to be found (`lookups`, and the bytes for
-/// pages of the index). The answer is in `directory/answer`. `arguments` make this
-/// program call [`serve`].
+/// (`receive-pack`), a fetch (`upload-pack`), a repair from the clone `directory/source.git` (`repair`), or a list
+/// of objects to be found (`lookups`, and the bytes for pages of the index). The answer is in `directory/answer`.
+/// `arguments` make this program call [`serve`].
 pub(crate) fn run(service: &str, directory: &Path, arguments: &[&str]) -> Cost {
     let output = Command::new(env::current_exe().unwrap())
         .args(arguments)

@@ -81,8 +81,8 @@ fn clone(directory: &Path, tip: &str, more: &str) -> (Cost, [usize; 3]) {
 /// Overwrites a block in each of some parts of the only pack of a device.
 fn damage_the_pack(device: &Path) {
     let file = fs::OpenOptions::new().read(true).write(true).open(device).unwrap();
-    let starts = (1..1024).map(|segment| segment << 20);
-    let start = starts.into_iter().find(|at| {
+    let mut starts = (1..1024).map(|segment| segment << 20);
+    let start = starts.find(|at| {
         let mut magic = [0; 8];
         file.read_exact_at(&mut magic, *at).is_ok() && magic == *b"PACK\0\0\0\x02"
     });
